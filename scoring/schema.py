@@ -1,0 +1,364 @@
+"""The feature schema: what a row must look like, and the way from any accepted form to a Table."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scoring.errors import LISTED_VIOLATIONS, ParameterError, RowsError, Violation
+from scoring.table import Table
+
+__all__ = ["Feature", "FeatureSchema", "Violations", "is_frame"]
+
+Kind = Literal["number", "integer", "boolean", "category"]
+
+
+class Violations:
+    """Broken rules as they are found: the first hundred in full, the rest counted."""
+
+    def __init__(self) -> None:
+        self.listed: list[Violation] = []
+        self.total = 0
+
+    def add(self, row: int | None, column: str | None, rule: str) -> None:
+        """Note one."""
+        self.total += 1
+        if len(self.listed) < LISTED_VIOLATIONS:
+            self.listed.append(Violation(row, column, rule))
+
+    def raise_if_any(self) -> None:
+        """Raise RowsError with all of them."""
+        if self.total:
+            raise RowsError(self.listed, self.total)
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One raw feature.
+
+    `dtype` is the pandas dtype that training had, `categories` the values training saw, and
+    `missing_none` tells whether training wrote a missing category as None rather than NaN.
+    `allows_missing` and `allows_unseen` are found by asking the model, at distillation.
+    """
+
+    name: str
+    kind: Kind = "number"
+    dtype: str = "float64"
+    minimum: float | None = None
+    maximum: float | None = None
+    categories: tuple[str | int, ...] = ()
+    allows_missing: bool = False
+    allows_unseen: bool = False
+    missing_none: bool = False
+
+    @property
+    def is_category(self) -> bool:
+        """Whether the matrix holds codes instead of the values."""
+        return self.kind == "category"
+
+    @property
+    def missing(self) -> float | None:
+        """What stands for a missing category when the model is called."""
+        return None if self.missing_none else math.nan
+
+    @cached_property
+    def code_of(self) -> dict[str | int, int]:
+        """The code of each category that training saw."""
+        return {value: code for code, value in enumerate(self.categories)}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+
+@dataclass(frozen=True)
+class FeatureSchema:
+    """The features in order, and whether the model was trained on a named frame."""
+
+    features: tuple[Feature, ...]
+    frame: bool = False
+    code_tables: tuple[tuple[str | int, ...], ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "code_tables", tuple(f.categories for f in self.features))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"features": self.features, "frame": self.frame}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            object.__setattr__(self, name, value)
+        self.__post_init__()
+
+    @property
+    def n_features(self) -> int:
+        """How many features a row has."""
+        return len(self.features)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The features' names, in order."""
+        return tuple(feature.name for feature in self.features)
+
+    @classmethod
+    def infer(cls, x: Any, names: Sequence[str] | None = None) -> FeatureSchema:
+        """Read the schema off training rows.
+
+        Parameters
+        ----------
+        x : DataFrame or array (n_rows, n_features).
+        names : the features' names, for an array; a DataFrame has its own.
+
+        Raises
+        ------
+        ParameterError
+            Duplicate names, a wrong number of names, or a column of a kind that is not supported.
+        """
+        named = is_frame(x) and all(isinstance(name, str) for name in x.columns)
+        x = x if is_frame(x) else _two_dimensional(x)
+        names = _names(x, names, named=named)
+        columns = [x.iloc[:, j] if is_frame(x) else x[:, j] for j in range(x.shape[1])]
+        return cls(
+            tuple(_infer_feature(n, c) for n, c in zip(names, columns, strict=True)), frame=named
+        )
+
+    def encode(self, x: Any) -> Table:
+        """Check rows that come from Python: a DataFrame, an array, a Table, or a list of rows.
+
+        A DataFrame's columns are found by name and may stand in any order.
+
+        Raises
+        ------
+        RowsError
+            With every violation, the first hundred in full.
+        """
+        if isinstance(x, Table):
+            return x
+        if is_frame(x) and (self.frame or all(isinstance(n, str) for n in x.columns)):
+            violations = Violations()
+            for name in self.names:
+                count = int((x.columns == name).sum())
+                if count != 1:
+                    rule = "is missing" if count == 0 else "appears more than once"
+                    violations.add(None, name, rule)
+            extra = sum(name not in self.names for name in x.columns)
+            if extra:
+                violations.add(None, None, f"{extra} columns are not in the schema")
+            violations.raise_if_any()
+            return self.encode_columns({name: _values(x[name]) for name in self.names})
+        rows = x.to_numpy() if is_frame(x) else _two_dimensional(x)
+        if rows.shape[1] != self.n_features:
+            rule = f"rows must have {self.n_features} values, not {rows.shape[1]}"
+            raise RowsError([Violation(None, None, rule)])
+        return self.encode_columns({name: rows[:, j] for j, name in enumerate(self.names)})
+
+    def encode_columns(self, columns: Mapping[str, Sequence[Any] | NDArray[Any]]) -> Table:
+        """Check columns of plain values, all of one length and one for each feature.
+
+        Parameters
+        ----------
+        columns : per feature name its values (n_rows,); None or NaN where one is missing.
+
+        Raises
+        ------
+        RowsError
+            With every violation, the first hundred in full.
+        """
+        violations, notes = Violations(), Violations()
+        n_rows = len(columns[self.features[0].name])
+        codes = np.empty((n_rows, self.n_features))
+        categories = []
+        for j, feature in enumerate(self.features):
+            values = columns[feature.name]
+            if feature.is_category:
+                extended = _encode_categories(feature, values, codes[:, j], violations, notes)
+                categories.append(extended)
+            else:
+                _encode_numbers(feature, values, codes[:, j], violations)
+                categories.append(())
+        violations.raise_if_any()
+        return Table(codes, tuple(categories), tuple(notes.listed))
+
+
+def is_frame(x: Any) -> bool:
+    """Whether x is a pandas DataFrame; asks without importing pandas."""
+    return hasattr(x, "iloc") and hasattr(x, "columns")
+
+
+def _two_dimensional(x: Any) -> NDArray[Any]:
+    rows = np.asarray(x)
+    if rows.ndim != 2:
+        rule = f"must be two-dimensional, not {rows.ndim}-dimensional"
+        raise ParameterError("x", rule, "One row is x[0:1], not x[0].")
+    return rows
+
+
+def _names(x: Any, names: Sequence[str] | None, *, named: bool) -> list[str]:
+    width = x.shape[1]
+    if names is not None and len(names) != width:
+        raise ParameterError("features", f"must name {width} columns, not {len(names)}")
+    own = [str(name) for name in x.columns] if named else [f"feature_{j}" for j in range(width)]
+    chosen = own if names is None else [str(name) for name in names]
+    if named and chosen != own:
+        fix = "Rename the DataFrame's columns, or leave features out."
+        raise ParameterError("features", "must equal the DataFrame's columns", fix)
+    if len(set(chosen)) != width:
+        raise ParameterError("features", "must not repeat a name", "Give every column its own.")
+    return chosen
+
+
+def _values(column: Any) -> Sequence[Any] | NDArray[Any]:
+    """A pandas column as plain values."""
+    if getattr(column.dtype, "kind", "O") in "iufb" and column.dtype != object:
+        return np.asarray(column.to_numpy(dtype=np.float64, na_value=np.nan))
+    return [None if _is_missing(value) else value for value in column.tolist()]
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or type(value).__name__ == "NAType" or value != value  # noqa: PLR0124 NaN
+
+
+def _infer_feature(name: str, column: Any) -> Feature:
+    dtype = str(column.dtype)
+    kind = getattr(column.dtype, "kind", "O")
+    if kind in "iufb" and column.dtype != object:
+        numbers_ = (
+            np.asarray(column, dtype=np.float64)
+            if isinstance(column, np.ndarray)
+            else column.to_numpy(dtype=np.float64, na_value=np.nan)
+        )
+        seen = numbers_[np.isfinite(numbers_)]
+        if len(seen) < len(numbers_) - np.isnan(numbers_).sum():
+            raise ParameterError(f"column '{name}'", "must not hold infinite values")
+        # An array has one dtype for all its columns, so it says nothing about a single one.
+        frame_kind: Kind = "integer" if kind in "iu" else "boolean" if kind == "b" else "number"
+        return Feature(
+            name,
+            "number" if isinstance(column, np.ndarray) else frame_kind,
+            "float64" if isinstance(column, np.ndarray) else dtype,
+            minimum=float(seen.min()) if len(seen) else None,
+            maximum=float(seen.max()) if len(seen) else None,
+        )
+    values = column.tolist()
+    seen_values = {value for value in values if not _is_missing(value)}
+    if dtype == "category":
+        seen_values = set(column.dtype.categories)
+    types = {type(value) for value in seen_values}
+    if types in ({str}, {int}):
+        order = list(column.dtype.categories) if dtype == "category" else sorted(seen_values)
+        return Feature(
+            name,
+            "category",
+            dtype,
+            categories=tuple(order),
+            missing_none=any(value is None for value in values),
+        )
+    if types and types <= {int, float, np.float64, np.int64, np.float32, np.int32}:
+        return _infer_feature(name, np.asarray(values, dtype=np.float64))
+    raise ParameterError(
+        f"column '{name}'",
+        f"must hold numbers, booleans, text or categories; its dtype is {dtype}",
+        "Convert it before training (a date to a number of days, say).",
+    )
+
+
+def _encode_numbers(
+    feature: Feature,
+    values: Sequence[Any] | NDArray[Any],
+    out: NDArray[np.float64],
+    violations: Violations,
+) -> None:
+    """Fill `out` (n_rows,) with the values of a numeric feature, or note what is wrong."""
+    if _plain_numbers(feature, values):
+        try:
+            out[:] = values
+        except OverflowError:
+            pass
+        else:
+            if np.isfinite(out).all() and _fits_kind(feature, out):
+                return
+    for row, value in enumerate(values):
+        number, rule = _number(feature, value)
+        out[row] = number
+        if rule:
+            violations.add(row, feature.name, rule)
+
+
+def _fits_kind(feature: Feature, numbers_: NDArray[np.float64]) -> bool:
+    if feature.kind == "integer":
+        return bool((np.floor(numbers_) == numbers_).all())
+    return feature.kind != "boolean" or bool(((numbers_ == 0) | (numbers_ == 1)).all())
+
+
+def _plain_numbers(feature: Feature, values: Sequence[Any] | NDArray[Any]) -> bool:
+    """Whether all values are numbers at a glance, so that they can be converted at once."""
+    if isinstance(values, np.ndarray):
+        return values.dtype.kind in "iuf"
+    types = set(map(type, values))
+    return types <= {bool} if feature.kind == "boolean" else types <= {int, float}
+
+
+def _number(feature: Feature, value: Any) -> tuple[float, str]:
+    """One value as a float, and the rule that it breaks ('' for none)."""
+    if _is_missing_scalar(value):
+        return math.nan, "" if feature.allows_missing else "must not be missing"
+    if feature.kind == "boolean":
+        if isinstance(value, (bool, np.bool_)) or (isinstance(value, float) and value in (0, 1)):
+            return float(value), ""
+        return math.nan, "must be true or false"
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
+        return math.nan, f"must be a number, not {_kind_of(value)}"
+    try:
+        number = float(value)
+    except OverflowError:
+        return math.nan, "must fit a 64-bit float"
+    if not math.isfinite(number):
+        return math.nan, "must be finite"
+    if feature.kind == "integer" and number != math.floor(number):
+        return math.nan, "must be a whole number"
+    return number, ""
+
+
+def _kind_of(value: Any) -> str:
+    names = {bool: "a boolean", str: "text", list: "a list", dict: "an object"}
+    names |= {int: "a number", float: "a number"}
+    return names.get(type(value), "another type")
+
+
+def _encode_categories(
+    feature: Feature,
+    values: Sequence[Any] | NDArray[Any],
+    out: NDArray[np.float64],
+    violations: Violations,
+    notes: Violations,
+) -> tuple[str | int, ...]:
+    """Fill `out` (n_rows,) with codes; return the categories, with the unseen ones at the end."""
+    kind = int if feature.categories and isinstance(feature.categories[0], int) else str
+    codes = feature.code_of
+    unseen: dict[Any, int] = {}
+    for row, value in enumerate(values):
+        if _is_missing_scalar(value):
+            out[row] = math.nan
+            if not feature.allows_missing:
+                violations.add(row, feature.name, "must not be missing")
+        elif type(value) is not kind and not isinstance(value, np.str_):
+            rule = "text" if kind is str else "a whole number"
+            violations.add(row, feature.name, f"must be {rule}, not {_kind_of(value)}")
+        elif (code := codes.get(value)) is not None:
+            out[row] = code
+        elif feature.allows_unseen:
+            out[row] = unseen.setdefault(value, len(codes) + len(unseen))
+            notes.add(row, feature.name, "holds a category that training never saw")
+        else:
+            violations.add(row, feature.name, "must be one of the categories that training saw")
+    return feature.categories + tuple(unseen)
+
+
+def _is_missing_scalar(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))

@@ -1,0 +1,90 @@
+"""Checked rows in one numeric shape: numbers as they are, categories as codes, NaN for missing.
+
+Masking, batching and deduplication then work on one float64 matrix, whatever the columns hold;
+only the call of the model turns codes back into what they stand for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scoring.errors import Violation
+
+if TYPE_CHECKING:
+    from scoring.schema import Feature
+
+__all__ = ["Table", "to_array", "to_frame"]
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Rows that passed the schema.
+
+    Parameters
+    ----------
+    codes : float64 (n_rows, n_features), C-contiguous. NaN where a value is missing.
+    categories : per feature the values its codes count through; empty for numbers. The schema's
+        own come first, so codes of the background stay valid; what training never saw follows.
+    notes : what was accepted but deserves a word (a category that training never saw).
+    """
+
+    codes: NDArray[np.float64]
+    categories: tuple[tuple[str | int, ...], ...]
+    notes: tuple[Violation, ...] = ()
+
+    @property
+    def n_rows(self) -> int:
+        """How many rows there are."""
+        return int(self.codes.shape[0])
+
+    def with_codes(self, codes: NDArray[np.float64]) -> Table:
+        """Return other rows under the same categories."""
+        return replace(self, codes=codes, notes=())
+
+    def take(self, rows: slice | NDArray[np.intp]) -> Table:
+        """Return some of the rows; a slice copies nothing."""
+        return self.with_codes(self.codes[rows])
+
+
+def to_array(table: Table, features: Sequence[Feature]) -> NDArray[Any]:
+    """Rows as one array: the codes themselves where every feature is numeric, else objects."""
+    if not any(feature.is_category for feature in features):
+        return table.codes
+    rows = np.empty(table.codes.shape, dtype=object)
+    for j, feature in enumerate(features):
+        rows[:, j] = _column(table, j, feature)
+    return rows
+
+
+def to_frame(table: Table, features: Sequence[Feature]) -> Any:
+    """Rows as a pandas DataFrame with the column names and dtypes that training had."""
+    import pandas as pd
+
+    return pd.DataFrame({f.name: _series(table, j, f) for j, f in enumerate(features)})
+
+
+def _series(table: Table, j: int, feature: Feature) -> Any:
+    import pandas as pd
+
+    if feature.dtype == "category":
+        codes = np.nan_to_num(table.codes[:, j], nan=-1).astype(np.intp)
+        return pd.Categorical.from_codes(codes, categories=pd.Index(table.categories[j]))
+    if feature.dtype == "bool" and np.isnan(table.codes[:, j]).any():
+        raise ValueError("a column of booleans has no missing values")  # pandas would write True
+    return pd.Series(_column(table, j, feature), dtype=feature.dtype)
+
+
+def _column(table: Table, j: int, feature: Feature) -> NDArray[Any]:
+    """One column (n_rows,) as training saw it."""
+    codes = table.codes[:, j]
+    if not feature.is_category:
+        return codes
+    values = np.empty(len(table.categories[j]) + 1, dtype=object)
+    values[:-1] = table.categories[j]
+    values[-1] = feature.missing  # index -1 is where the missing ones point
+    return values[np.nan_to_num(codes, nan=-1).astype(np.intp)]

@@ -1,0 +1,57 @@
+"""Who may import whom, read off the sources."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+OFFLINE = {"shap", "pandas", "sklearn", "scipy", "skops", "joblib", "numba", "pyarrow", "skl2onnx"}
+HTTP = {"fastapi", "starlette", "pydantic", "pydantic_settings", "prometheus_client", "uvicorn"}
+ALLOWED_TO_IMPORT_SCORING = {"app", "scorer", "codec", "errors", "cli"}
+
+
+def imported(path, *, top_level=False):
+    """First parts of the modules that a file imports; at its top level only, if asked."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    nodes = tree.body if top_level else list(ast.walk(tree))
+    names = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module.partition(".")[0])
+    return names
+
+
+def sources(package):
+    return sorted((ROOT / package).rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", sources("scoring"), ids=lambda p: str(p.relative_to(ROOT)))
+def test_scoring_knows_nothing_of_http(path):
+    assert not imported(path) & (HTTP | {"service"})
+
+
+@pytest.mark.parametrize("path", sources("service"), ids=lambda p: str(p.relative_to(ROOT)))
+def test_only_the_edge_of_the_service_imports_scoring(path):
+    room = path.relative_to(ROOT / "service").parts[0].removesuffix(".py")
+    if room not in ALLOWED_TO_IMPORT_SCORING:
+        assert "scoring" not in imported(path)
+
+
+@pytest.mark.parametrize(
+    "path", [*sources("scoring"), *sources("service")], ids=lambda p: str(p.relative_to(ROOT))
+)
+def test_offline_libraries_are_imported_where_they_are_used(path):
+    assert not imported(path, top_level=True) & OFFLINE
+
+
+def test_importing_the_server_imports_no_offline_library():
+    code = "import sys, service.app, service.cli, scoring.artifact; print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not set(run.stdout.split()) & OFFLINE
