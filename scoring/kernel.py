@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,10 @@ class Kernel:
     operator: NDArray[np.float64]
     base_values: NDArray[np.float64]
     method: str
+
+    def over(self, game: MaskedGame) -> Kernel:
+        """Return the same coalitions and operator over another game."""
+        return replace(self, game=game, base_values=base_values_of(game))
 
     def values(self, rows: Table, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
         """Explain rows, given what the model says of them: outputs (n_rows, n_outputs).

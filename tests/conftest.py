@@ -6,6 +6,7 @@ import os
 
 # Before anything imports NumPy: two test processes on two cores must not start four threads each.
 os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # idle threads do not spin on a busy core
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 import numpy as np

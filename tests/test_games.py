@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tracemalloc
 
 import numpy as np
@@ -190,3 +192,34 @@ def test_mixed_summary_is_weighted_real_rows(mixed):
     seen = {row.tobytes() for row in np.nan_to_num(table.codes, nan=-9)}
     assert {row.tobytes() for row in np.nan_to_num(background.table.codes, nan=-9)} <= seen
     assert np.isclose(background.weights.sum(), 1)
+
+
+MEASURE_PEAK = """
+import resource
+import numpy as np
+from sklearn.datasets import load_breast_cancer
+from sklearn.linear_model import LogisticRegression
+from scoring.explainers import TabularExplainer
+from scoring.scoring_explainers import KernelScoringExplainer
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+x, y = load_breast_cancer(return_X_y=True)
+model = LogisticRegression(max_iter=5000).fit(x, y)
+scoring = KernelScoringExplainer(TabularExplainer(model, x, n_background=20, n_coalitions=1000))
+rows = np.tile(x, (4, 1))
+before = peak()
+scoring.explain_local(rows)
+print((peak() - before) / scoring.block_bytes, len(rows) * 1000 * 20 * 30 * 8)
+"""
+
+
+@pytest.mark.slow
+def test_the_process_grows_by_less_than_the_default_blocks():
+    """Resident memory this time, so what the model allocates outside NumPy counts as well."""
+    command = [sys.executable, "-c", MEASURE_PEAK]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    share, unblocked = map(float, run.stdout.split())
+    assert unblocked > 10e9
+    assert share < 1

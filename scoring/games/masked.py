@@ -66,9 +66,13 @@ class MaskedGame:
         return v
 
     def _bytes_a_row(self) -> int:
-        """What one masked row takes: its codes, the copy that the model is handed, its outputs."""
+        """What one masked row takes: its codes, what the model makes of it, its outputs.
+
+        A number is copied about once. A category becomes an object in a frame and then a group of
+        columns, whose number nobody tells us; 24 copies stand for that.
+        """
         features = self.predictor.schema.features
-        copies = 6 if any(feature.is_category for feature in features) else 2
+        copies = 24 if any(feature.is_category for feature in features) else 2
         return 8 * (copies * len(features) + 2 * len(self.predictor.output_names))
 
 
