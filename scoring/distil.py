@@ -19,6 +19,7 @@ from scoring.background import Background, whole
 from scoring.coalitions import ENUMERATED_FEATURES, default_coalitions
 from scoring.errors import FidelityError, ParameterError
 from scoring.explainers import exact_shap, ready_shap
+from scoring.explainers.permutation import PFIExplainer
 from scoring.explainers.tabular import TabularExplainer
 from scoring.games.masked import MaskedGame
 from scoring.kernel import Kernel
@@ -76,7 +77,10 @@ def source_of(explainer: Any) -> Source:
     if ready_shap.is_kernel_explainer(explainer):
         predictor, background = ready_shap.read(explainer)
         return Source(predictor, background, background.table, None)
-    raise ParameterError("explainer", "must be a TabularExplainer or a shap.KernelExplainer")
+    fix = (
+        "PFIExplainer has no local values to serve." if isinstance(explainer, PFIExplainer) else ""
+    )
+    raise ParameterError("explainer", "must be a TabularExplainer or a shap.KernelExplainer", fix)
 
 
 def distil(

@@ -80,12 +80,15 @@ class LocalExplanation:
 
 @dataclass(frozen=True, eq=False)
 class GlobalExplanation:
-    """How much each feature matters over many rows: the mean absolute local value.
+    """How much each feature matters over many rows.
 
     Parameters
     ----------
-    per_output : float64 (n_outputs, n_features).
+    per_output : float64 (n_outputs, n_features), the mean absolute local values; for permutation
+        importance one line, what permuting costs in the units of the metric.
+    output_space : of the local values, or the metric's name.
     n_rows : how many rows were explained.
+    standard_deviations : float64 (n_features,) over repeats, where there were any.
     """
 
     per_output: NDArray[np.float64]
@@ -95,6 +98,7 @@ class GlobalExplanation:
     method: str
     n_rows: int
     background: str = ""
+    standard_deviations: NDArray[np.float64] | None = None
 
     @property
     def values(self) -> NDArray[np.float64]:

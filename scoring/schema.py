@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scoring.errors import LISTED_VIOLATIONS, ParameterError, RowsError, Violation
 from scoring.table import Table
 
-__all__ = ["Feature", "FeatureSchema", "Violations", "is_frame"]
+__all__ = ["Feature", "FeatureSchema", "Violations", "infer_for", "is_frame"]
 
 Kind = Literal["number", "integer", "boolean", "category"]
 
@@ -184,6 +184,21 @@ class FeatureSchema:
                 categories.append(())
         violations.raise_if_any()
         return Table(codes, tuple(categories), tuple(notes.listed))
+
+
+def infer_for(model: Any, x: Any, names: Sequence[str] | None = None) -> FeatureSchema:
+    """Read the schema off rows that a fitted model takes.
+
+    What training held is allowed, gaps included. A model that was trained on plain arrays is
+    called with plain arrays, whatever `x` is.
+    """
+    schema = FeatureSchema.infer(x, names)
+    owner = getattr(model, "__self__", model)
+    arrays = hasattr(owner, "n_features_in_") and not hasattr(owner, "feature_names_in_")
+    return FeatureSchema(
+        tuple(replace(feature, allows_missing=True) for feature in schema.features),
+        frame=schema.frame and not (arrays and not any(schema.code_tables)),
+    )
 
 
 def is_frame(x: Any) -> bool:

@@ -15,7 +15,7 @@ from scoring import kernel
 from scoring.background import Background, summarise, whole
 from scoring.games.masked import MaskedGame
 from scoring.predictor import adapt
-from scoring.schema import FeatureSchema
+from scoring.schema import FeatureSchema, infer_for
 from tests import oracles
 
 
@@ -183,10 +183,7 @@ def test_numeric_summary_is_centroids_of_values_that_training_saw():
 
 def test_mixed_summary_is_weighted_real_rows(mixed):
     x, _, _ = mixed
-    schema = FeatureSchema.infer(x)
-    from scoring.explainers.tabular import _lenient
-
-    table = _lenient(schema).encode(x)
+    table = infer_for(None, x).encode(x)
     background = summarise(table, 12)
     assert background.method == "weighted rows"
     seen = {row.tobytes() for row in np.nan_to_num(table.codes, nan=-9)}

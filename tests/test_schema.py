@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scoring.errors import ParameterError, RowsError
-from scoring.explainers.tabular import _lenient
-from scoring.schema import Feature, FeatureSchema
+from scoring.schema import Feature, FeatureSchema, infer_for
 from scoring.table import to_array, to_frame
 
 
@@ -22,14 +21,14 @@ def columns_of(frame):
 
 def test_a_frame_comes_back_with_its_names_dtypes_and_gaps(mixed):
     x, _, _ = mixed
-    schema = _lenient(FeatureSchema.infer(x))
+    schema = infer_for(None, x)
     back = to_frame(schema.encode(x), schema.features)
     pd.testing.assert_frame_equal(back, x.reset_index(drop=True))
 
 
 def test_plain_values_and_a_frame_are_the_same_rows(mixed):
     x, _, _ = mixed
-    schema = _lenient(FeatureSchema.infer(x))
+    schema = infer_for(None, x)
     values = {
         name: [None if pd.isna(v) else v for v in column] for name, column in columns_of(x).items()
     }
@@ -38,7 +37,7 @@ def test_plain_values_and_a_frame_are_the_same_rows(mixed):
 
 def test_columns_of_a_frame_are_found_by_name(mixed):
     x, _, _ = mixed
-    schema = _lenient(FeatureSchema.infer(x))
+    schema = infer_for(None, x)
     shuffled = x[x.columns[::-1]]
     np.testing.assert_array_equal(schema.encode(shuffled).codes, schema.encode(x).codes)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -18,9 +17,9 @@ from scoring.explanation import GlobalExplanation, LocalExplanation
 from scoring.games.masked import MaskedGame, blocks
 from scoring.predictor import OutputSpace, adapt
 from scoring.probe import mixed_rows, with_allowances
-from scoring.schema import FeatureSchema
+from scoring.schema import infer_for
 
-__all__ = ["TabularExplainer"]
+__all__ = ["TabularExplainer", "with_transformations"]
 
 N_BACKGROUND = 50
 """Rows of the summary that stands for a larger initialization set on the kernel path."""
@@ -79,9 +78,9 @@ class TabularExplainer:
         if n_background < 1:
             raise ParameterError("n_background", "must be at least 1")
         if transformations is not None:
-            model = _with_transformations(model, transformations)
-        schema = _schema(model, initialization_examples, features)
-        examples = _lenient(schema).encode(initialization_examples)
+            model = with_transformations(model, transformations)
+        schema = infer_for(model, initialization_examples, features)
+        examples = schema.encode(initialization_examples)
         if not examples.n_rows:
             raise ParameterError("initialization_examples", "must hold at least one row")
         probe = examples.take(slice(0, 2))
@@ -178,22 +177,7 @@ class TabularExplainer:
         )
 
 
-def _schema(model: Any, examples: Any, features: Sequence[str] | None) -> FeatureSchema:
-    """Read the schema; a model trained on plain arrays is called with plain arrays."""
-    schema = FeatureSchema.infer(examples, features)
-    owner = getattr(model, "__self__", model)
-    arrays = hasattr(owner, "n_features_in_") and not hasattr(owner, "feature_names_in_")
-    if schema.frame and arrays and not any(schema.code_tables):
-        return replace(schema, frame=False)
-    return schema
-
-
-def _lenient(schema: FeatureSchema) -> FeatureSchema:
-    """The schema before the model was asked: what training held is allowed."""
-    return replace(schema, features=tuple(replace(f, allows_missing=True) for f in schema.features))
-
-
-def _with_transformations(model: Any, transformations: Any) -> Any:
+def with_transformations(model: Any, transformations: Any) -> Any:
     """One fitted pipeline from two fitted halves."""
     if not hasattr(transformations, "transform"):
         rule = "must be a fitted transformer, such as a ColumnTransformer or a Pipeline"
