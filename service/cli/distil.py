@@ -1,0 +1,81 @@
+"""`shapserve distil`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+import click
+
+from scoring.predictor import OutputSpace
+from service.cli.files import read_frame, read_model
+from service.cli.options import names, option
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["distil"]
+
+_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+
+
+@click.command()
+@option("--model", type=_FILE, required=True, help="Fitted model: .joblib, .pkl, .skops or .onnx.")
+@option("--data", type=_FILE, required=True, help="Training rows: .csv or .parquet.")
+@option("--features", type=names, help="Columns the model takes, in order; else all the others.")
+@option("--target", type=names, default="", help="Columns of the file to leave out.")
+@option("--classes", type=names, help="Names for the model's classes, in its own order.")
+@option("--output", type=click.Path(path_type=Path), required=True, help="Directory to make.")
+@option("--name", help="Name of the model in every answer.")
+@option("--version", help="Its version in every answer.")
+@option("--output-space", type=click.Choice(get_args(OutputSpace)), help="What is explained.")
+@option("--tolerance", type=float, help="Relative RMS error to keep to.")
+@option("--strict/--no-strict", default=True, help="Whether missing the tolerance is an error.")
+@option("--coalitions", type=int, help="Size of the design; else as small as is exact.")
+@option("--validation", type=_FILE, help="Held-out rows to measure on: .csv or .parquet.")
+@option("--seed", type=int, default=0, help="Seed of the design.")
+@option("--exist-ok", is_flag=True, help="Overwrite an artifact that is there.")
+@option("--progress/--no-progress", default=True, help="Show how far it is.")
+def distil(
+    *,
+    model: Path,
+    data: Path,
+    output: Path,
+    features: list[str] | None,
+    target: list[str],
+    validation: Path | None,
+    classes: list[str] | None,
+    output_space: OutputSpace | None,
+    **knobs: Any,
+) -> None:
+    """Make a scoring artifact from a fitted model and its training rows."""
+    from scoring.artifact import save
+    from scoring.explainers.tabular import TabularExplainer
+    from scoring.scoring_explainers import KernelScoringExplainer
+
+    fitted = read_model(model, output_space, classes)
+    rows = _chosen(data, features, target)
+    held_out = _chosen(validation, list(rows.columns), []) if validation else None
+    explainer = TabularExplainer(fitted, rows, classes=classes, output_space=output_space)
+    scoring_explainer = KernelScoringExplainer(
+        explainer,
+        validation=held_out,
+        tolerance=knobs["tolerance"],
+        strict=knobs["strict"],
+        n_coalitions=knobs["coalitions"],
+        random_state=knobs["seed"],
+        name=knobs["name"],
+        version=knobs["version"],
+        progress=knobs["progress"],
+    )
+    click.echo(save(scoring_explainer, output, exist_ok=knobs["exist_ok"]))
+
+
+def _chosen(path: Path, features: list[str] | None, target: list[str]) -> pd.DataFrame:
+    """The columns of a file that the model takes."""
+    frame = read_frame(path)
+    chosen = features or [name for name in frame.columns if name not in target]
+    unknown = [name for name in [*chosen, *target] if name not in frame.columns]
+    if unknown:
+        raise click.ClickException(f"{path} has no column '{unknown[0]}'.")
+    return frame[chosen]

@@ -1,0 +1,91 @@
+"""Files of rows, models and results; what a file holds is told by its extension."""
+
+from __future__ import annotations
+
+import pickle
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from scoring.errors import ParameterError
+from scoring.forms.skops import TRUSTED
+from scoring.predictor import OutputSpace
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["read_frame", "read_model", "write_frame"]
+
+# What reading a file of another kind, or of another library's version, ends in.
+_UNREADABLE = (AttributeError, EOFError, ImportError, KeyError, TypeError, ValueError)
+
+
+def read_frame(path: Path, text: Sequence[str] = ()) -> pd.DataFrame:
+    """Read rows from CSV or Parquet.
+
+    Parameters
+    ----------
+    text : columns that are text, however much their values look like numbers.
+    """
+    import pandas as pd
+
+    try:
+        match path.suffix.lower():
+            case ".csv":
+                return pd.read_csv(path, dtype=dict.fromkeys(text, str))
+            case ".parquet":
+                return pd.read_parquet(path)
+    except _UNREADABLE as exc:
+        raise click.ClickException(f"{path} cannot be read: {exc}") from exc
+    raise click.ClickException(f"{path} must be .csv or .parquet.")
+
+
+def write_frame(frame: pd.DataFrame, path: Path) -> None:
+    """Write a result as CSV or Parquet."""
+    if path.suffix.lower() == ".parquet":
+        frame.to_parquet(path, index=False)
+    else:
+        frame.to_csv(path, index=False)
+
+
+def read_model(path: Path, output_space: OutputSpace | None, classes: list[str] | None) -> Any:
+    """Read a fitted model. Pickles run code of whoever wrote them: read your own ones only."""
+    try:
+        match path.suffix.lower():
+            case ".joblib" | ".pkl" | ".pickle":
+                return _read_pickle(path)
+            case ".skops":
+                return _read_skops(path)
+            case ".onnx":
+                return _read_onnx(path, output_space, classes)
+    except (*_UNREADABLE, pickle.UnpicklingError, zipfile.BadZipFile) as exc:
+        raise click.ClickException(f"{path} cannot be read: {exc}") from exc
+    raise click.ClickException(f"{path} must be .joblib, .pkl, .skops or .onnx.")
+
+
+def _read_pickle(path: Path) -> Any:
+    import joblib
+
+    return joblib.load(path)
+
+
+def _read_skops(path: Path) -> Any:
+    import skops.io
+
+    return skops.io.load(path, trusted=sorted(TRUSTED))
+
+
+def _read_onnx(path: Path, output_space: OutputSpace | None, classes: list[str] | None) -> Any:
+    from scoring.forms.onnx import OnnxModel
+
+    try:
+        return OnnxModel.open(path, output_space=output_space)
+    except ParameterError:
+        if not classes:
+            told = f"{path} names no classes; give --classes in the order of its scores."
+            raise click.ClickException(told) from None
+        numbers = range(len(classes))  # what the file answers; `classes` are shown for them
+        return OnnxModel.open(path, output_space=output_space, labels=numbers)

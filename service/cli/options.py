@@ -1,0 +1,84 @@
+"""Options: how they look, and those that are the server's settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Literal, TypeVar, get_args, get_origin
+
+import click
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings
+
+from service.settings import ENV_PREFIX
+
+__all__ = ["names", "option", "read_settings", "settings_options"]
+
+C = TypeVar("C", bound=Callable[..., Any])
+S = TypeVar("S", bound=BaseSettings)
+
+option = partial(click.option, show_envvar=True, show_default=True)
+"""An option whose help names its environment variable."""
+
+
+def names(text: str) -> list[str]:
+    """Split names with commas between them; spaces may be part of a name."""
+    return [name for part in text.split(",") if (name := part.strip())]
+
+
+def settings_options(settings: type[BaseSettings]) -> Callable[[C], C]:
+    """Make an option of every setting; what is not given is left to the environment."""
+
+    def decorate(command: C) -> C:
+        for name, field in reversed(settings.model_fields.items()):
+            command = _setting_option(name, field)(command)
+        return command
+
+    return decorate
+
+
+def _setting_option(name: str, field: FieldInfo) -> Callable[[C], C]:
+    several = get_origin(field.annotation) is tuple
+    note = f"env var: {ENV_PREFIX}{name.upper()}"
+    if several:
+        note += ", with spaces or commas between"
+    elif field.default is not None:
+        note += f"; default: {field.default}"
+    return click.option(
+        f"--{name.replace('_', '-')}",
+        multiple=several,
+        help=f"{field.description}  [{note}]",
+        metavar=_metavar(field.annotation),
+        allow_from_autoenv=False,
+    )
+
+
+def _metavar(annotation: Any) -> str:
+    if get_origin(annotation) is Literal:
+        return "|".join(get_args(annotation))
+    return "INTEGER" if int in {annotation, *get_args(annotation)} else "TEXT"
+
+
+def read_settings(settings: type[S], given: dict[str, Any]) -> S:
+    """Read the settings from what was given on the command line, and the environment.
+
+    Raises
+    ------
+    ClickException
+        With everything that is wrong, in one line, by the name under which it was given.
+    """
+    chosen = {name: value for name, value in given.items() if value not in (None, ())}
+    try:
+        return settings(**chosen)
+    except ValidationError as exc:
+        raise click.ClickException("; ".join(_told(e, chosen) for e in exc.errors())) from None
+
+
+def _told(error: Any, chosen: dict[str, Any]) -> str:
+    message = error["msg"].removeprefix("Value error, ")
+    if not error["loc"]:
+        return str(message)
+    name = str(error["loc"][0])
+    place = f"--{name.replace('_', '-')}" if name in chosen else ENV_PREFIX + name.upper()
+    return f"{place}: {message[0].lower()}{message[1:]}"

@@ -1,0 +1,70 @@
+"""Scored rows to a response's body."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from scoring.errors import Violation
+from scoring.explanation import Scored
+from service.codec.rows import Rows
+
+__all__ = ["answer", "to_json", "to_response"]
+
+NOT_FINITE = "the model's answer is not a finite number; null stands in its place"
+
+
+def to_response(scored: Scored, rows: Rows, model: dict[str, str]) -> bytes:
+    """Write the answer to a request; see `service.documents` for what it holds."""
+    return to_json(answer(scored, rows.index, rows.table.notes, model))
+
+
+def to_json(content: Any) -> bytes:
+    """Write JSON; NumPy arrays may be in it, and what is not finite becomes null."""
+    return orjson.dumps(content, _as_lists, orjson.OPT_SERIALIZE_NUMPY)
+
+
+def _as_lists(value: Any) -> Any:
+    """Arrays that orjson does not read in place: of another order in memory, or another dtype."""
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} is nothing that JSON has")
+
+
+def answer(
+    scored: Scored, index: Sequence[Any], notes: Sequence[Violation], model: dict[str, str]
+) -> dict[str, Any]:
+    """The answer's content, in the order in which people read it."""
+    explanation = scored.explanation
+    return {
+        "predictions": scored.predictions.tolist(),
+        "probabilities": scored.probabilities,
+        "local_importance_values": explanation.layout(),
+        "base_values": explanation.base_values,
+        "features": explanation.features,
+        "classes": explanation.output_names,
+        "index": list(index),
+        "output_space": explanation.output_space,
+        "axes": explanation.axes,
+        "additivity_gap": explanation.additivity_gap,
+        "method": explanation.method,
+        "coalitions_used": explanation.n_coalitions,
+        "warnings": [{"row": n.row, "column": n.column, "rule": n.rule} for n in notes],
+        "errors": [{"row": int(row), "rule": NOT_FINITE} for row in _rows_in_error(scored)],
+        "model": model,
+    }
+
+
+def _rows_in_error(scored: Scored) -> NDArray[np.intp]:
+    """Rows for which the model answered something that is not a finite number."""
+    explanation = scored.explanation
+    answers = [explanation.outputs, explanation.values, scored.predictions, scored.probabilities]
+    broken = np.zeros(len(explanation.outputs), dtype=bool)
+    for numbers in answers:
+        if numbers is not None and numbers.dtype.kind == "f":
+            broken |= ~np.isfinite(numbers.reshape(len(broken), -1)).all(axis=1)
+    return np.flatnonzero(broken)

@@ -1,0 +1,60 @@
+"""JSON as its specification has it: repeated keys are noticed, and nothing is guessed."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from service.errors import BrokenBody
+
+__all__ = ["RepeatedKeys", "parse"]
+
+_TOO_LARGE = 10**400  # what an integer too long to be read is taken for: no float holds it
+
+
+class RepeatedKeys(dict[str, Any]):
+    """An object that had some keys more than once; each key's last value is kept."""
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        counts = Counter(key for key, _ in pairs)
+        self.repeated = tuple(key for key, count in counts.items() if count > 1)
+
+
+def parse(body: bytes) -> Any:
+    """Read a body. NaN and Infinity are numbers here; the schema decides about them.
+
+    Raises
+    ------
+    BrokenBody
+        It is not UTF-8, not JSON, or nested more deeply than any table is.
+    """
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError as exc:
+        message = f"The body must be UTF-8; byte {exc.start} (counted from 0) is not."
+        raise BrokenBody(message) from None
+    return _parse(text)
+
+
+def _parse(text: str, parse_int: Callable[[str], int] | None = None) -> Any:
+    try:
+        return json.loads(text, object_pairs_hook=_object, parse_int=parse_int)
+    except json.JSONDecodeError as exc:
+        place = f"line {exc.lineno}, column {exc.colno}"
+        raise BrokenBody(f"The body must be JSON; it stops being so at {place}.") from None
+    except RecursionError:
+        raise BrokenBody("The body must not be nested so deeply.") from None
+    except ValueError:  # Python refuses to convert integers of thousands of digits
+        return _parse(text, _integer)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    keyed = dict(pairs)
+    return keyed if len(keyed) == len(pairs) else RepeatedKeys(pairs)
+
+
+def _integer(digits: str) -> int:
+    return int(digits) if len(digits) <= 400 else _TOO_LARGE

@@ -1,0 +1,136 @@
+"""The bodies as the OpenAPI document describes them; answers are not validated at run time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+__all__ = ["ErrorDocument", "SchemaDocument", "ScoreDocument", "request_document", "responses"]
+
+Label = str | int | float | bool
+Number = float | None
+
+
+class ModelDocument(BaseModel):
+    """Which model answers."""
+
+    name: str
+    version: str
+    artifact_sha256: str = Field(description="Digest of the artifact's manifest.")
+
+
+class ViolationDocument(BaseModel):
+    """One broken rule."""
+
+    row: int | None = Field(description="Row in the order of the body, counted from 0.")
+    column: str | None = Field(description="A column of the schema.")
+    rule: str
+
+
+class RowErrorDocument(BaseModel):
+    """A row that got no usable answer."""
+
+    row: int
+    rule: str
+
+
+class ScoreDocument(BaseModel):
+    """Predictions and, for every row, why."""
+
+    predictions: list[Any] = Field(description="What the model's own `predict` answers.")
+    probabilities: list[list[Number]] | None = Field(
+        description="Per row, in the order of the model's classes; null where it has none."
+    )
+    local_importance_values: list[Any] = Field(description="Nested as `axes` says.")
+    base_values: list[Number] = Field(description="What the model says of the background.")
+    features: list[str]
+    classes: list[str] = Field(description="The outputs that are explained.")
+    index: list[Label] = Field(description="The rows' labels, as they came.")
+    output_space: str = Field(description="probability, margin or value.")
+    axes: list[str] = Field(description="What `local_importance_values` count through.")
+    additivity_gap: list[Number] = Field(
+        description="Per row |base value + sum of values - output|, the largest of all outputs."
+    )
+    method: str
+    coalitions_used: int
+    warnings: list[ViolationDocument] = Field(description="What was accepted but is unusual.")
+    errors: list[RowErrorDocument] = Field(description="Rows with null in their answer.")
+    model: ModelDocument
+
+
+class FeatureDocument(BaseModel):
+    """One column of a row."""
+
+    name: str
+    type: str = Field(description="number, integer, boolean or category.")
+    minimum: Number = Field(description="The least that training saw.")
+    maximum: Number = Field(description="The greatest that training saw.")
+    categories: list[str | int] | None = Field(description="The values that training saw.")
+    allows_missing: bool = Field(description="Whether the model takes null here.")
+    allows_unseen: bool = Field(description="Whether it takes other categories.")
+
+
+class ClassDocument(BaseModel):
+    """One class of the model."""
+
+    label: Label = Field(description="As `predictions` have it.")
+    name: str = Field(description="As it is shown.")
+
+
+class SchemaDocument(BaseModel):
+    """What a row must look like, and what is explained."""
+
+    model: ModelDocument
+    features: list[FeatureDocument]
+    classes: list[ClassDocument]
+    outputs: list[str] = Field(description="The outputs that are explained.")
+    output_space: str
+    sample: dict[str, Any] = Field(description="A body that works when it is posted back.")
+
+
+class Problem(BaseModel):
+    """Why a request was turned away."""
+
+    code: str
+    message: str
+    violations: list[ViolationDocument] = Field(description="The first hundred.")
+    total_violations: int
+
+
+class ErrorDocument(BaseModel):
+    """The body of every refusal."""
+
+    error: Problem
+    request_id: str
+
+
+def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Document refusals."""
+    return {status: {"model": ErrorDocument} for status in statuses}
+
+
+def request_document(samples: Mapping[str, dict[str, dict[str, Any]]]) -> dict[str, Any]:
+    """Document the rows that `/score` takes, with a sample of each model in `samples`."""
+    orientations = [
+        {"type": "object", "title": "columns", "description": '{"age": {"0": 31, "1": 54}, ...}'},
+        {"type": "array", "title": "records", "items": {"type": "object"}},
+        {
+            "type": "object",
+            "title": "split",
+            "required": ["columns", "data"],
+            "properties": {
+                "columns": {"type": "array", "items": {"type": "string"}},
+                "index": {"type": "array", "items": {}},
+                "data": {"type": "array", "items": {"type": "array", "items": {}}},
+            },
+        },
+    ]
+    # As lists: FastAPI drops a null that is the value of a key.
+    examples = {
+        name: {"value": {column: list(rows.values()) for column, rows in sample.items()}}
+        for name, sample in samples.items()
+    }
+    content = {"application/json": {"schema": {"anyOf": orientations}, "examples": examples}}
+    return {"requestBody": {"required": True, "content": content}}
