@@ -13,6 +13,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 ARTIFACT := build/breast-cancer
+# A process a core; the tests of one file stay together, because they share servers and models.
+PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile
 
 # ONNX Runtime's official builds send usage data to their maker unless told not to.
 export ORT_DISABLE_TELEMETRY := 1
@@ -53,10 +55,10 @@ $(ARTIFACT)/manifest.json: | $(INSTALLED)
 	$(BIN)/python examples/breast_cancer.py
 
 test: lint ## Everything but the soak: linters, types, all tests
-	$(BIN)/python -m pytest -m "not soak"
+	$(PYTEST) -m "not soak"
 
 check: lint ## The fast part of `make test`
-	$(BIN)/python -m pytest -m "not slow and not soak"
+	$(PYTEST) -m "not slow and not soak"
 
 soak: $(INSTALLED) ## Long fuzz and load runs
 	$(BIN)/python -m pytest -m soak || { \

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 
-# Before anything imports NumPy: two test processes on two cores must not start four threads each.
-os.environ.setdefault("OMP_NUM_THREADS", "2")
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # idle threads do not spin on a busy core
+# Before anything imports NumPy: there is a test process for each core already.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 import numpy as np

@@ -9,6 +9,7 @@ import pytest
 from sklearn import ensemble, linear_model, svm, tree
 from sklearn.calibration import CalibratedClassifierCV
 
+from scoring import distil
 from scoring.errors import FidelityError, ParameterError, RowsError
 from scoring.explainers import TabularExplainer
 from scoring.scoring_explainers import KernelScoringExplainer
@@ -24,6 +25,12 @@ def six_features(task="binary", n=120):
     if task == "binary":
         return x, (score > 0).astype(int)
     return x, np.array(["low", "mid", "high"])[np.digitize(score, [-0.7, 0.7])]
+
+
+@pytest.fixture(autouse=True)
+def _quick_reports(monkeypatch):
+    """Measure fidelity on as few rows as there may be: most tests here are about other things."""
+    monkeypatch.setattr(distil, "MEASURED_CALLS", 20_000)
 
 
 SPACES = {

@@ -1,0 +1,137 @@
+"""An explainer's attributes, checked after reading and before use.
+
+The digest says that nothing changed on the way. These checks say that what was written can be
+used: shapes that fit each other, indices that point to something, numbers that are numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scoring.background import Background
+from scoring.coalitions import Design
+from scoring.forms.parity import Scale
+from scoring.forms.refused import Unsound, first_line
+from scoring.predictor import Predictor
+from scoring.schema import Feature, FeatureSchema
+from scoring.table import Table
+
+__all__ = ["check_model", "check_state"]
+
+BASE_VALUES = 1e-4
+"""How far the model's mean over the background may be from the base values, as a share of its
+spread there: ten times what a form may differ, because another processor rounds differently."""
+
+
+def check_state(state: Mapping[str, Any]) -> None:
+    """Check everything but the model.
+
+    Raises
+    ------
+    Unsound
+        With what does not fit.
+    """
+    predictor, background = state["predictor"], state["background"]
+    _check_schema(predictor.schema)
+    _check_table(background.table, predictor.schema)
+    _check_background(background)
+    _check_design(state["design"], predictor.schema.n_features)
+    n_features, n_outputs = predictor.schema.n_features, len(predictor.output_names)
+    n_columns = state["design"].n_coalitions + 2
+    _expect(state["operator"], (n_features, n_columns), "operator")
+    _expect(state["base_values"], (n_outputs,), "base_values")
+    _check_sample(state["sample"], background.table, predictor.schema)
+    if n_outputs < 1 or state["block_bytes"] < 1:
+        raise Unsound("it has no outputs, or no room to work in")
+
+
+def check_model(predictor: Predictor, background: Background, base: NDArray[np.float64]) -> None:
+    """Check that the model is the one that the explainer was distilled from.
+
+    Raises
+    ------
+    Unsound
+        It has other spaces, classes or outputs, or another mean over the background.
+    """
+    model, n_classes = predictor.model, len(predictor.classes)
+    if predictor.space not in model.spaces:
+        raise Unsound(f"the model has no output space {predictor.space!r}")
+    if model.labels and len(model.labels) != n_classes:
+        raise Unsound(f"the model has {len(model.labels)} classes and the explainer {n_classes}")
+    try:
+        outputs = predictor.outputs(background.table)
+    except Exception as error:  # a model that was tampered with may raise anything
+        raise Unsound(f"the model does not take the background: {first_line(error)}") from error
+    _expect(outputs, (background.table.n_rows, len(base)), "the model's answer")
+    mean = background.weights @ outputs
+    scale = Scale.of(outputs, predictor.space)
+    if not scale.error(base[np.newaxis], mean[np.newaxis]) <= BASE_VALUES:
+        raise Unsound("the model's mean over the background is not the base values")
+
+
+def _expect(array: NDArray[Any], shape: tuple[int, ...], what: str) -> None:
+    if array.shape != shape:
+        raise Unsound(f"{what} has shape {array.shape} instead of {shape}")
+    if not np.isfinite(array).all():
+        raise Unsound(f"{what} holds numbers that are not finite")
+
+
+def _check_schema(schema: FeatureSchema) -> None:
+    if not schema.features or len(set(schema.names)) < schema.n_features:
+        raise Unsound("its features have no names, or share one")
+    for feature in schema.features:
+        kinds = {type(category) for category in feature.categories}
+        if len(set(feature.categories)) < len(feature.categories) or len(kinds) > 1:
+            raise Unsound(f"the categories of {feature.name!r} repeat, or mix text and numbers")
+        if feature.is_category != bool(feature.categories):
+            raise Unsound(f"{feature.name!r} has categories, or lacks them, against its kind")
+        ends = [end for end in (feature.minimum, feature.maximum) if end is not None]
+        if not np.isfinite(ends).all() or ends != sorted(ends):
+            raise Unsound(f"the range of {feature.name!r} is none")
+
+
+def _check_table(table: Table, schema: FeatureSchema) -> None:
+    if table.codes.ndim != 2 or table.codes.shape[1] != schema.n_features or not table.n_rows:
+        raise Unsound("the background's rows do not have the schema's features")
+    if len(table.categories) != schema.n_features:
+        raise Unsound("the background does not have categories for each feature")
+    for j, feature in enumerate(schema.features):
+        known = table.categories[j]
+        if known[: len(feature.categories)] != feature.categories:
+            raise Unsound(f"the background's categories of {feature.name!r} are not the schema's")
+        _check_column(table.codes[:, j], len(known), feature)
+
+
+def _check_column(codes: NDArray[np.float64], n_categories: int, feature: Feature) -> None:
+    """Numbers are finite, codes point into the categories; NaN is a missing one."""
+    present = codes[~np.isnan(codes)]
+    if not np.isfinite(present).all():
+        raise Unsound(f"values of {feature.name!r} are not finite")
+    if feature.is_category and present.size:
+        in_range = present.min() >= 0 and present.max() < n_categories
+        if not in_range or (present != np.floor(present)).any():
+            raise Unsound(f"codes of {feature.name!r} point outside its categories")
+
+
+def _check_background(background: Background) -> None:
+    _expect(background.weights, (background.table.n_rows,), "the background's weights")
+    if (background.weights < 0).any() or abs(background.weights.sum() - 1) > 1e-6:
+        raise Unsound("the background's weights do not sum to 1")
+
+
+def _check_design(design: Design, n_features: int) -> None:
+    if design.masks.shape != (design.n_coalitions, n_features):
+        raise Unsound("the coalitions are not about the schema's features")
+    _expect(design.weights, (design.n_coalitions,), "the coalitions' weights")
+    if (design.weights < 0).any():
+        raise Unsound("the coalitions' weights are negative")
+
+
+def _check_sample(sample: NDArray[np.float64], table: Table, schema: FeatureSchema) -> None:
+    if sample.shape != (schema.n_features,):
+        raise Unsound(f"the sample has shape {sample.shape}")
+    _check_table(table.with_codes(sample[np.newaxis]), schema)
