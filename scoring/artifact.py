@@ -141,7 +141,9 @@ def _named(file: str) -> Iterator[None]:
 
 def _contents(explainer: KernelScoringExplainer) -> tuple[dict[str, bytes], dict[str, Any]]:
     """Every file but the manifest, and what the manifest says."""
-    state: dict[str, Any] = {**vars(explainer), "report": manifest.plain(explainer.report)}
+    declared = type(explainer).__annotations__  # what is cached beside them is made anew
+    state: dict[str, Any] = {name: getattr(explainer, name) for name in declared}
+    state["report"] = manifest.plain(explainer.report)
     predictor = state["predictor"]
     carried = order.carry(predictor, state["background"], state["sample"])
     arrays = {

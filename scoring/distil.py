@@ -21,7 +21,8 @@ from scoring.errors import FidelityError, ParameterError
 from scoring.explainers import exact_shap, ready_shap
 from scoring.explainers.permutation import PFIExplainer
 from scoring.explainers.tabular import TabularExplainer
-from scoring.games.masked import MaskedGame
+from scoring.games.choose import game_of
+from scoring.games.game import Game
 from scoring.kernel import Kernel
 from scoring.predictor import Predictor
 from scoring.probe import mixed_rows
@@ -112,7 +113,7 @@ def distil(
     """
     n_features = source.predictor.schema.n_features
     _check(tolerance, n_coalitions, n_features)
-    game = MaskedGame(source.predictor, source.background, block_bytes)
+    game = game_of(source.predictor, source.background, block_bytes)
     fitted, measured, rows_from = _rows(source, validation, random_state)
     sizes = _sizes(source, tolerance, n_coalitions, n_features)
     # Every coalition where that is few, else twice the largest candidate, drawn apart.
@@ -238,7 +239,7 @@ def _gap(fitted: Kernel, values: NDArray[np.float64], outputs: NDArray[np.float6
 
 def _background_error(
     source: Source,
-    game: MaskedGame,
+    game: Game,
     measured: Table,
     true_values: NDArray[np.float64],
     track: Track,
@@ -259,7 +260,7 @@ def _background_error(
     rows = measured.take(slice(0, max(1, MEASURED_CALLS // per_row)))
     outputs = source.predictor.outputs(rows)
     coarse = kernel.fit(game, rows, n_coalitions, 0)
-    against_all = MaskedGame(source.predictor, everything, game.block_bytes)
+    against_all = game_of(source.predictor, everything, game.block_bytes)
     values = [
         _values(each, rows, outputs, track, f"measuring against {each.game.background}")
         for each in (coarse, coarse.over(against_all))

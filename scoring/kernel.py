@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from scoring import coalitions, kriging
 from scoring.coalitions import Design
-from scoring.games.masked import MaskedGame, blocks
+from scoring.games.game import Game, blocks
 from scoring.solve import definition_operator, regression_operator
 from scoring.table import Table
 
@@ -30,13 +30,13 @@ class Kernel:
     method : `exact enumeration`, `kernel kriging` or `kernel regression`.
     """
 
-    game: MaskedGame
+    game: Game
     design: Design
     operator: NDArray[np.float64]
     base_values: NDArray[np.float64]
     method: str
 
-    def over(self, game: MaskedGame) -> Kernel:
+    def over(self, game: Game) -> Kernel:
         """Return the same coalitions and operator over another game."""
         return replace(self, game=game, base_values=base_values_of(game))
 
@@ -62,13 +62,13 @@ class Kernel:
         return values
 
 
-def base_values_of(game: MaskedGame) -> NDArray[np.float64]:
+def base_values_of(game: Game) -> NDArray[np.float64]:
     """What the model says of the background, (n_outputs,)."""
     nobody = np.zeros((1, game.predictor.schema.n_features), bool)
     return np.asarray(game.values(game.background.table.take(slice(0, 1)), nobody)[0, 0])
 
 
-def fit(game: MaskedGame, examples: Table, n_coalitions: int | None, seed: int) -> Kernel:
+def fit(game: Game, examples: Table, n_coalitions: int | None, seed: int) -> Kernel:
     """Fix the design and its operator.
 
     Up to `coalitions.ENUMERATED_FEATURES` features, or where as many coalitions are asked for as

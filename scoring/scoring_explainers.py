@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -10,7 +11,8 @@ from numpy.typing import NDArray
 from scoring.background import Background
 from scoring.coalitions import Design
 from scoring.explanation import LocalExplanation, Scored
-from scoring.games.masked import MaskedGame
+from scoring.games.choose import game_of
+from scoring.games.game import Game
 from scoring.kernel import BLOCK_BYTES, Kernel
 from scoring.predictor import Predictor
 from scoring.table import Table
@@ -112,6 +114,11 @@ class KernelScoringExplainer:
         explainer.__dict__.update(state)
         return explainer
 
+    @cached_property
+    def game(self) -> Game:
+        """The value function, made when first needed; an artifact does not hold it."""
+        return game_of(self.predictor, self.background, self.block_bytes)
+
     @property
     def features(self) -> tuple[str, ...]:
         """The features' names, in order."""
@@ -155,8 +162,7 @@ class KernelScoringExplainer:
         return Scored(predictor.predictions(rows), probabilities, self._explanation(rows, outputs))
 
     def _explanation(self, rows: Table, outputs: NDArray[np.float64]) -> LocalExplanation:
-        game = MaskedGame(self.predictor, self.background, self.block_bytes)
-        kernel = Kernel(game, self.design, self.operator, self.base_values, self.method)
+        kernel = Kernel(self.game, self.design, self.operator, self.base_values, self.method)
         return LocalExplanation(
             kernel.values(rows, outputs),
             self.base_values,

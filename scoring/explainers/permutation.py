@@ -17,7 +17,7 @@ from scoring.errors import ModelError, ParameterError
 from scoring.explainers.metrics import Metric, metric_of
 from scoring.explainers.tabular import with_transformations
 from scoring.explanation import GlobalExplanation
-from scoring.games.masked import blocks
+from scoring.games.game import blocks
 from scoring.predictor import Predictor, adapt
 from scoring.schema import infer_for
 from scoring.table import Table

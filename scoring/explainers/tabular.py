@@ -14,7 +14,8 @@ from scoring import kernel
 from scoring.errors import ParameterError
 from scoring.explainers import exact_shap
 from scoring.explanation import GlobalExplanation, LocalExplanation
-from scoring.games.masked import MaskedGame, blocks
+from scoring.games.choose import game_of
+from scoring.games.game import blocks
 from scoring.predictor import OutputSpace, adapt
 from scoring.probe import mixed_rows, with_allowances
 from scoring.schema import infer_for
@@ -118,7 +119,7 @@ class TabularExplainer:
     @cached_property
     def kernel(self) -> kernel.Kernel:
         """The kernel path over the summary, made when first needed."""
-        game = MaskedGame(self.predictor, self.summary, self.block_bytes)
+        game = game_of(self.predictor, self.summary, self.block_bytes)
         examples = mixed_rows(self.initialization, 8, self.random_state)
         return kernel.fit(game, examples, self.n_coalitions, self.random_state)
 

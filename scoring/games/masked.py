@@ -6,17 +6,17 @@ and any pipeline, because raw rows are masked.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scoring.background import Background
+from scoring.games.game import blocks
 from scoring.predictor import Predictor
 from scoring.table import Table
 
-__all__ = ["MaskedGame", "blocks"]
+__all__ = ["MaskedGame"]
 
 CALL_BYTES = 16 * 2**20
 """Masked rows in one call of the model: enough to forget the call's own cost, and still in cache
@@ -74,9 +74,3 @@ class MaskedGame:
         features = self.predictor.schema.features
         copies = 24 if any(feature.is_category for feature in features) else 2
         return 8 * (copies * len(features) + 2 * len(self.predictor.output_names))
-
-
-def blocks(total: int, size: int) -> Iterator[slice]:
-    """Cut range(total) into slices of at most `size`."""
-    for start in range(0, total, size):
-        yield slice(start, min(start + size, total))

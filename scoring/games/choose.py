@@ -1,0 +1,44 @@
+"""Which value function a model gets: a twin that knows its structure, or the generic one."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from scoring.background import Background
+from scoring.games.game import Game
+from scoring.games.masked import MaskedGame
+from scoring.games.rbf import RbfGame, expansion_of
+from scoring.predictor import Predictor
+
+__all__ = ["game_of"]
+
+CHECKED = 32
+"""Coalitions on which a twin is held against the model itself."""
+
+TOLERANCE = 1e-6
+"""Largest difference from the model's own values, as a share of the largest of them."""
+
+
+def game_of(predictor: Predictor, background: Background, block_bytes: int) -> Game:
+    """Return the cheapest value function that answers what the model answers.
+
+    A twin that differs from the model is not taken: something about the model is not what its
+    type promises.
+    """
+    generic = MaskedGame(predictor, background, block_bytes)
+    expansion = expansion_of(predictor)
+    if expansion is None:
+        return generic
+    twin = RbfGame(predictor, background, block_bytes, expansion)
+    return twin if _agrees(twin, generic) else generic
+
+
+def _agrees(twin: Game, generic: Game) -> bool:
+    rng = np.random.default_rng(0)
+    n_features = generic.predictor.schema.n_features
+    masks = rng.random((CHECKED, n_features)) < rng.random((CHECKED, 1))
+    rows = generic.background.table.take(slice(0, 2))
+    found, expected = twin.values(rows, masks), generic.values(rows, masks)
+    if found.shape != expected.shape or not np.isfinite(expected).all():
+        return False
+    return bool(np.abs(found - expected).max() <= TOLERANCE * np.abs(expected).max())
