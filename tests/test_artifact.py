@@ -1,9 +1,6 @@
-"""Saved and read again: the same explainer, in any process, whole or not at all."""
+"""Saved and read again: the same explainer, in any process."""
 
 import json
-import os
-import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,18 +9,12 @@ import pytest
 from scoring import unpickle
 from scoring.artifact import artifact_sha256, load, read_manifest, save
 from scoring.errors import (
-    ArtifactCorrupt,
-    ArtifactError,
-    ArtifactMissing,
     ArtifactUnsupported,
     ArtifactUntrusted,
     ParameterError,
 )
-from scoring.forms.refused import Unsound
-from scoring.schema import FeatureSchema
-from scoring.verify import check_model, check_state
 from tests import saved
-from tests.saved import explainer, manifest_of, rows, sign
+from tests.saved import explainer, manifest_of, rows
 
 EXPLAIN = """
 import json, sys
@@ -52,7 +43,7 @@ def damaged(artifact, tmp_path):
     return saved.copy(artifact, tmp_path / "damaged")
 
 
-# --- The same again ------------------------------------------------------------------------------
+# --- The same again -------------------------------------------------------------------------------
 
 
 def models():
@@ -152,7 +143,7 @@ def test_an_older_pickle_may_lack_what_has_a_default_now(original, monkeypatch):
     assert kind(**state).seed == 0
 
 
-# --- What the manifest says ----------------------------------------------------------------------
+# --- What the manifest says -----------------------------------------------------------------------
 
 
 def test_the_manifest_describes_the_explainer(original, artifact):
@@ -191,7 +182,7 @@ def test_a_pinned_digest_is_asked_first(damaged):
         load(damaged, "abc")
 
 
-# --- Where it is saved ---------------------------------------------------------------------------
+# --- Where it is saved ----------------------------------------------------------------------------
 
 
 def test_an_artifact_is_not_overwritten_unless_asked(original, damaged):
@@ -257,276 +248,6 @@ def test_what_cannot_be_saved_says_what_can(tmp_path):
     with pytest.raises(ParameterError, match="scoring explainer"):
         save(model, tmp_path)
     assert not list(tmp_path.iterdir())
-
-
-# --- Whole or not at all -------------------------------------------------------------------------
-
-FILES = (
-    "manifest.json", "scoring_explainer.pkl", "model.onnx", "arrays/operator.npy",
-    "arrays/background.table.codes.npy", "arrays/design.masks.npy",
-)  # fmt: skip
-
-
-@pytest.mark.parametrize("name", FILES)
-def test_a_missing_file_is_named(damaged, name):
-    (damaged / name).unlink()
-    with pytest.raises(ArtifactMissing, match=name) as caught:
-        load(damaged)
-    assert "artifact" in str(caught.value)
-
-
-@pytest.mark.parametrize("name", FILES)
-def test_a_truncated_file_is_named(damaged, name):
-    path = damaged / name
-    path.write_bytes(path.read_bytes()[:-7])
-    problem = "well-formed" if name == "manifest.json" else "its size"
-    with pytest.raises(ArtifactCorrupt, match=f"{name}: .*{problem}"):
-        load(damaged)
-    with pytest.raises(ArtifactCorrupt, match=name):
-        read_manifest(damaged)
-
-
-@pytest.mark.parametrize("name", FILES[1:])
-def test_a_flipped_bit_is_found(damaged, name):
-    path = damaged / name
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
-    path.write_bytes(data)
-    with pytest.raises(ArtifactCorrupt, match=f"{name}.*SHA-256"):
-        load(damaged)
-
-
-def test_no_artifact_and_half_of_one_are_told_apart(damaged, tmp_path):
-    with pytest.raises(ArtifactMissing, match="no artifact here"):
-        load(tmp_path / "nowhere")
-    lone = tmp_path / "lone"
-    lone.mkdir()
-    shutil.copy(damaged / "scoring_explainer.pkl", lone)
-    for path in (lone, lone / "scoring_explainer.pkl"):
-        with pytest.raises(ArtifactMissing, match=r"pickle alone.*copy all of it"):
-            load(path)
-
-
-def test_links_inside_the_directory_are_followed_as_kubernetes_mounts_them(artifact, tmp_path):
-    mount = tmp_path / "mount"
-    saved.copy(artifact, mount / "..2024_01_01")
-    (mount / "..data").symlink_to("..2024_01_01")
-    for name in ("manifest.json", "scoring_explainer.pkl", "model.onnx", "arrays"):
-        (mount / name).symlink_to(f"..data/{name}")
-    load(mount)
-
-
-@pytest.mark.parametrize("name", ["model.onnx", "arrays/operator.npy"])
-def test_links_out_of_the_directory_are_not(damaged, tmp_path, name):
-    outside = tmp_path / "outside"
-    (damaged / name).rename(outside)
-    (damaged / name).symlink_to(outside)
-    with pytest.raises(ArtifactUntrusted, match=f"{name}.*leaves the directory"):
-        load(damaged)
-
-
-def test_a_pipe_is_not_waited_for(damaged):
-    (damaged / "model.onnx").unlink()
-    os.mkfifo(damaged / "model.onnx")
-    with pytest.raises(ArtifactMissing, match=r"model\.onnx"):
-        load(damaged)
-
-
-def test_a_file_that_is_not_listed_is_never_opened(damaged):
-    (damaged / "model.pkl").write_bytes(b"anything")
-    (damaged / "model.skops").symlink_to("/nowhere")
-    load(damaged)
-
-
-def test_a_later_format_asks_for_a_later_version(damaged):
-    later = manifest_of(damaged) | {"format_version": 2, "files": "may be told differently"}
-    (damaged / "manifest.json").write_text(json.dumps(later))
-    with pytest.raises(ArtifactUnsupported, match=r"format version 2.*Upgrade"):
-        load(damaged)
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"features": []},
-        {"classes": ["1", "0"]},
-        {"labels": [1, 0]},
-        {"labels": [False, True]},
-        {"output_space": "margin"},
-        {"output_names": ["a", "b"]},
-        {"method": "exact"},
-        {"name": "another"},
-        {"fidelity": {"relative_rms_error": 0.5}},
-    ],
-    ids=lambda change: f"{change}"[:40],
-)
-def test_a_manifest_that_tells_something_else_is_refused(damaged, change):
-    sign(damaged, **change)
-    with pytest.raises(ArtifactCorrupt, match=f"other {next(iter(change))} "):
-        load(damaged)
-
-
-def test_a_manifest_with_other_features_is_refused(damaged):
-    features = manifest_of(damaged)["features"]
-    for key, value in {"name": "other", "kind": "integer", "maximum": 1e9}.items():
-        sign(damaged, features=[features[0] | {key: value}, *features[1:]])
-        with pytest.raises(ArtifactCorrupt, match="other features"):
-            load(damaged)
-    sign(damaged, features=features[::-1])
-    with pytest.raises(ArtifactCorrupt, match="other features"):
-        load(damaged)
-    sign(damaged, features=features)
-    load(damaged)
-
-
-@pytest.mark.parametrize(
-    ("text", "problem"),
-    [
-        ("{", "well-formed"),
-        ("[]", "which format"),
-        ('{"format_version": 1, "format_version": 1}', "well-formed"),
-        ('{"format_version": NaN}', "well-formed"),
-        ('{"format_version": true}', "which format"),
-        ('{"format_version": 0}', "which format"),
-        ('{"format_version": 1}', "missing"),
-        ("[" * 100_000, "well-formed"),
-        ('{"format_version": ' + "9" * 5000 + "}", "well-formed"),
-        ("\xff\xfe", "well-formed"),
-    ],
-)
-def test_a_manifest_that_is_not_one_is_refused(damaged, text, problem):
-    (damaged / "manifest.json").write_bytes(text.encode("latin-1"))
-    with pytest.raises(ArtifactCorrupt, match=problem):
-        load(damaged)
-
-
-def test_another_model_of_the_same_shape_is_found_out(damaged, tmp_path):
-    x, y = rows()
-    other = saved.saved(tmp_path / "other", x=x, y=1 - y)
-    shutil.copy(other / "model.onnx", damaged / "model.onnx")
-    sign(damaged)
-    with pytest.raises(ArtifactCorrupt, match="not the base values"):
-        load(damaged)
-
-
-def break_array(artifact, name, change):
-    path = artifact / "arrays" / f"{name}.npy"
-    array = np.load(path)
-    array = change(array)
-    np.save(path, array)
-    said = manifest_of(artifact)
-    said["files"][f"arrays/{name}.npy"] |= {"dtype": str(array.dtype), "shape": list(array.shape)}
-    (artifact / "manifest.json").write_text(json.dumps(said))
-    sign(artifact)
-
-
-def with_value(array, value):
-    array[(0,) * array.ndim] = value
-    return array
-
-
-@pytest.mark.parametrize(
-    ("name", "change"),
-    [
-        ("operator", lambda a: a[:, :-1]),
-        ("operator", lambda a: with_value(a, np.nan)),
-        ("operator", lambda a: a.astype(np.int64)),
-        ("base_values", lambda a: a[:1]),
-        ("base_values", lambda a: a + 0.1),
-        ("base_values", lambda a: with_value(a, np.inf)),
-        ("sample", lambda a: a[:2]),
-        ("sample", lambda a: with_value(a, np.inf)),
-        ("background.weights", lambda a: a * 2),
-        ("background.weights", lambda a: -a),
-        ("background.weights", lambda a: a[1:]),
-        ("background.table.codes", lambda a: a[:, 1:]),
-        ("background.table.codes", lambda a: a[:0]),
-        ("background.table.codes", lambda a: with_value(a, -np.inf)),
-        ("background.table.codes", lambda a: a.ravel()),
-        ("design.masks", lambda a: a[:, 1:]),
-        ("design.masks", lambda a: a.astype(np.float64)),
-        ("design.weights", lambda a: with_value(a, np.nan)),
-        ("design.weights", lambda a: -a),
-    ],
-)
-def test_numbers_that_do_not_fit_each_other_are_refused(damaged, name, change):
-    break_array(damaged, name, change)
-    with pytest.raises(ArtifactCorrupt):
-        load(damaged)
-
-
-def with_weights(state, weights):
-    return {"background": replace(state["background"], weights=np.asarray(weights))}
-
-
-def with_feature(state, **changes):
-    schema = state["predictor"].schema
-    features = (replace(schema.features[0], **changes), *schema.features[1:])
-    return {"predictor": replace(state["predictor"], schema=FeatureSchema(features))}
-
-
-@pytest.mark.parametrize(
-    ("change", "problem"),
-    [
-        (lambda s: with_weights(s, [1.5, -0.5] + [0.0] * 28), "sum to 1"),
-        (lambda s: with_weights(s, [0.5] * 30), "sum to 1"),
-        (lambda s: with_feature(s, name="feature_1"), "share one"),
-        (lambda s: with_feature(s, minimum=5.0, maximum=1.0), "range"),
-        (lambda s: with_feature(s, minimum=-np.inf), "range"),
-        (lambda s: with_feature(s, categories=("a",)), "against its kind"),
-        (lambda s: with_feature(s, kind="category"), "against its kind"),
-        (lambda s: with_feature(s, kind="category", categories=("a", 1)), "mix text and numbers"),
-        (lambda s: with_feature(s, kind="category", categories=("a", "a")), "repeat"),
-        (lambda s: with_feature(s, kind="category", categories=("a",)), "not the schema's"),
-        (lambda s: {"predictor": replace(s["predictor"], output_names=())}, "base_values"),
-        (lambda s: {"block_bytes": 0}, "no room"),
-    ],
-)
-def test_each_check_of_the_attributes_stands_alone(artifact, change, problem):
-    state = vars(load(artifact))
-    check_state(state)
-    with pytest.raises(Unsound, match=problem):
-        check_state(state | change(state))
-
-
-@pytest.mark.parametrize(
-    ("change", "problem"),
-    [({"space": "margin"}, "no output space"), ({"classes": ("a", "b", "c")}, "2 classes")],
-    ids=str,
-)
-def test_the_model_fits_the_explainer(artifact, change, problem):
-    loaded = load(artifact)
-    check_model(loaded.predictor, loaded.background, loaded.base_values)
-    with pytest.raises(Unsound, match=problem):
-        check_model(replace(loaded.predictor, **change), loaded.background, loaded.base_values)
-
-
-def test_category_codes_point_into_the_categories(mixed, tmp_path):
-    from scoring.explainers.tabular import TabularExplainer
-    from scoring.scoring_explainers import KernelScoringExplainer
-
-    x, _, model = mixed
-    artifact = save(KernelScoringExplainer(TabularExplainer(model, x[:20])), tmp_path)
-    region = list(x.columns).index("region")
-    for code in (3.0, -1.0, 0.5):
-        damaged = saved.copy(artifact, tmp_path / f"code{code}")
-
-        def point(array, code=code):
-            array[0, region] = code
-            return array
-
-        break_array(damaged, "background.table.codes", point)
-        with pytest.raises(ArtifactCorrupt, match="point outside"):
-            load(damaged)
-
-
-def test_every_refusal_names_file_problem_and_remedy(damaged):
-    (damaged / "scoring_explainer.pkl").unlink()
-    with pytest.raises(ArtifactError) as caught:
-        load(damaged)
-    error = caught.value
-    assert error.file == "scoring_explainer.pkl"
-    assert str(error) == f"{error.file}: {error.problem}. {error.remedy}"
 
 
 # --- The first version, frozen --------------------------------------------------------------------

@@ -134,7 +134,8 @@ def test_an_artifact_brings_its_twin_back(breast_cancer, monkeypatch, tmp_path):
     monkeypatch.setattr(distil, "MEASURED_CALLS", 1000)
     x, x_test, y, *_ = breast_cancer
     machine = svm.SVC(gamma=0.001, C=100.0, probability=True, random_state=0).fit(x, y)
-    scoring = KernelScoringExplainer(TabularExplainer(machine, x[:20], n_coalitions=60))
+    explainer = TabularExplainer(machine, x, n_background=20, n_coalitions=60)
+    scoring = KernelScoringExplainer(explainer)
     before = scoring.explain_local(x_test[:3]).values
     loaded = load(save(scoring, tmp_path / "artifact"))
     assert isinstance(loaded.game, RbfGame)
