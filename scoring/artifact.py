@@ -4,7 +4,7 @@
 
     scoring_explainer.pkl    our own small classes, and names of what follows
     arrays/*.npy             every array, memory-mapped
-    model.onnx | model.skops | model.pkl
+    model.onnx | model.skops | model.pkl    unless the arrays are the model
     manifest.json            what each of them must be; written last, checked first
 """
 
@@ -96,9 +96,10 @@ def load(path: str | os.PathLike[str], expect_sha256: str | None = None) -> Kern
         raise ArtifactCorrupt(PICKLE, "it does not hold a scoring explainer", AGAIN)
     with _named(PICKLE):
         verify.check_state(state)
-    model = order.take(facts, contents, state["predictor"].schema)
+    expansion = state.get("expansion")
+    model = order.take(facts, contents, state["predictor"].schema, expansion)
     state["predictor"] = replace(state["predictor"], model=model)
-    with _named(model_files[0]):
+    with _named(model_files[0] if model_files else PICKLE):
         verify.check_model(state["predictor"], state["background"], state["base_values"])
     actual = manifest.describe(state)
     for key, told in opened.said.items():
@@ -145,7 +146,7 @@ def _contents(explainer: KernelScoringExplainer) -> tuple[dict[str, bytes], dict
     state: dict[str, Any] = {name: getattr(explainer, name) for name in declared}
     state["report"] = manifest.plain(explainer.report)
     predictor = state["predictor"]
-    carried = order.carry(predictor, state["background"], state["sample"])
+    carried = order.carry(predictor, state["background"], state["sample"], state.get("expansion"))
     arrays = {
         f"arrays/{name}.npy": array
         for name, array in named_arrays({k: v for k, v in state.items() if k != "predictor"})

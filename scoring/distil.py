@@ -35,6 +35,9 @@ FIT_ROWS = 8
 
 MEASURED_ROWS = 8
 
+NOISE = 1e-12
+"""What rounding makes of nothing, as a share of the outputs; a constant model's only error."""
+
 MEASURED_CALLS = 500_000
 """Masked rows that measuring may call the model on; slow models are measured on fewer rows."""
 
@@ -120,6 +123,7 @@ def distil(
     reference_size = min(2 * sizes[-1], kriging.LARGEST, 2**n_features - 2)
     measured = _affordable(measured, source, reference_size)
     outputs = source.predictor.outputs(measured)
+    noise = NOISE * float(np.abs(outputs).max(initial=0.0))
     track = _progress(shown=progress)
 
     truth = kernel.fit(game, fitted, reference_size, random_state + 1)
@@ -129,7 +133,7 @@ def distil(
         candidate = kernel.fit(game, fitted, sizes.pop(0), random_state)
         label = f"measuring {candidate.design.n_coalitions} coalitions"
         values = _values(candidate, measured, outputs, track, label)
-        error = relative_rms(values, true_values)
+        error = relative_rms(values, true_values, noise)
         tried.append({"n_coalitions": candidate.design.n_coalitions, "relative_rms_error": error})
         within = tolerance is None or error <= tolerance
         if within or not sizes:
@@ -154,11 +158,15 @@ def distil(
     return Distilled(candidate, report)
 
 
-def relative_rms(values: NDArray[np.float64], truth: NDArray[np.float64]) -> float:
-    """Root mean square of the error over that of the truth; 0 where both are 0."""
+def relative_rms(
+    values: NDArray[np.float64], truth: NDArray[np.float64], noise: float = 0.0
+) -> float:
+    """Root mean square of the error over that of the truth; 0 for an error that is only noise."""
     error = float(np.sqrt(np.mean((values - truth) ** 2)))
     scale = float(np.sqrt(np.mean(truth**2)))
-    return error / scale if scale > 0 else (0.0 if error == 0 else float("inf"))
+    if error <= noise:
+        return 0.0
+    return error / scale if scale > 0 else float("inf")
 
 
 def _check(tolerance: float | None, n_coalitions: int | None, n_features: int) -> None:
@@ -266,7 +274,7 @@ def _background_error(
         for each in (coarse, coarse.over(against_all))
     ]
     by = f"{n_coalitions} coalitions against both, {rows.n_rows} rows"
-    return {"relative_rms": relative_rms(*values), "measured_by": by}
+    return {"relative_rms": relative_rms(values[0], values[1]), "measured_by": by}
 
 
 def _speed(fitted: Kernel, rows: Table, outputs: NDArray[np.float64]) -> dict[str, float]:

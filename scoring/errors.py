@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 __all__ = [
+    "LISTED_VIOLATIONS",
     "ArtifactCorrupt",
     "ArtifactError",
     "ArtifactMissing",

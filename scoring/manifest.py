@@ -82,7 +82,7 @@ class Manifest:
         ArtifactError
         """
         root = locate(path)
-        data = _bytes_of(root / MANIFEST)
+        data = _bytes_of(_inside(root, MANIFEST))
         digest = hashlib.sha256(data).hexdigest()
         if expect_sha256 is not None and digest != _digest(expect_sha256):
             remedy = (
@@ -100,12 +100,7 @@ class Manifest:
 
     def path(self, name: str) -> Path:
         """Where a listed file is; it may be a link, but only to inside the directory."""
-        path = (self.root / name).resolve()
-        if not path.is_relative_to(self.root.resolve()):
-            raise ArtifactUntrusted(name, "it is a link that leaves the directory", AGAIN)
-        if not path.is_file():
-            raise ArtifactMissing(name, "the manifest lists it and it is not there", AGAIN)
-        return path
+        return _inside(self.root, name)
 
     def check_files(self) -> dict[str, bytes]:
         """Hold every listed file against its size and digest.
@@ -238,6 +233,19 @@ def _digest(expected: str) -> str:
     if not re.fullmatch(r"[0-9a-f]{64}", digest):
         raise ParameterError("expect_sha256", "must be the 64 hexadecimal digits of a SHA-256")
     return digest
+
+
+def _inside(root: Path, name: str) -> Path:
+    """Where a file is; it may be a link, but only to inside the directory."""
+    try:
+        path = (root / name).resolve()
+    except (OSError, RuntimeError):  # Python before 3.13 raises the latter
+        raise ArtifactUntrusted(name, "it is a link to itself", AGAIN) from None
+    if not path.is_relative_to(root.resolve()):
+        raise ArtifactUntrusted(name, "it is a link that leaves the directory", AGAIN)
+    if not path.is_file():
+        raise ArtifactMissing(name, "the manifest lists it and it is not there", AGAIN)
+    return path
 
 
 def _bytes_of(path: Path) -> bytes:

@@ -139,6 +139,8 @@ class Predictor:
 
     def outputs(self, table: Table) -> NDArray[np.float64]:
         """Return the outputs that are explained, (n_rows, n_outputs)."""
+        if not table.n_rows:  # many models refuse to answer nothing
+            return np.empty((0, len(self.output_names)))
         return self.model.outputs(table, self.space)
 
     def probabilities(self, table: Table) -> NDArray[np.float64] | None:
@@ -187,8 +189,21 @@ def adapt(
         has = " and ".join(repr(known) for known in face.spaces)
         raise ParameterError("output_space", f"must be one the model has: {has}, not {space!r}")
     names = display_names(face.labels, classes)
-    n_outputs = face.outputs(probe, space).shape[1] if probe is not None else max(1, len(names))
+    if isinstance(face, CallableModel) and space == "probability" and classes is not None:
+        names = tuple(str(name) for name in classes)
+    n_outputs = _count_outputs(face, probe, space) if probe is not None else max(1, len(names))
     return Predictor(face, schema, space, names, _output_names(face, names, n_outputs, classes))
+
+
+def _count_outputs(face: Model, probe: Table, space: OutputSpace) -> int:
+    try:
+        return int(face.outputs(probe, space).shape[1])
+    except ModelError:
+        raise
+    except Exception as error:  # whatever a user's model raises is its way of saying no
+        problem = f"must take the rows it is given; it raised {type(error).__name__}: {error}"
+        fix = "The rows need the columns, in the order, that the model was trained on."
+        raise ParameterError("model", problem.rstrip("."), fix) from error
 
 
 def display_names(labels: Sequence[Any], classes: Sequence[Any] | None) -> tuple[str, ...]:
@@ -230,6 +245,9 @@ def _face(
         return model, space
     if hasattr(model, "predict"):
         _check_fitted(model)
+        if _sklearn_type(model) == "clusterer":
+            rule = "must be a classifier, a regressor or an outlier detector, not a clusterer"
+            raise ParameterError("model", rule, "Cluster numbers are labels: fit a classifier.")
         face = EstimatorModel(model, schema)
         if not face.spaces:
             rule = "must have predict_proba or decision_function to be explained"
@@ -260,7 +278,7 @@ def _output_names(
         return names
     if len(names) == 2 and n_outputs == 1:
         return names[1:]  # a binary margin speaks for the second class
-    given = tuple(str(name) for name in classes or ())
+    given = () if classes is None else tuple(str(name) for name in classes)
     if given and not model.labels:
         if len(given) != n_outputs:
             raise ParameterError("classes", f"must name {n_outputs} outputs, not {len(given)}")
@@ -281,11 +299,17 @@ def _two_axes(answer: Any, n_rows: int) -> NDArray[np.float64]:
 
 
 def _is_outlier_detector(estimator: Any) -> bool:
-    return getattr(estimator, "_estimator_type", "") == "outlier_detector" or (
-        hasattr(estimator, "fit_predict")
-        and hasattr(estimator, "score_samples")
-        and hasattr(estimator, "decision_function")
-    )
+    return _sklearn_type(estimator) == "outlier_detector"
+
+
+def _sklearn_type(estimator: Any) -> str | None:
+    """What scikit-learn calls this kind of estimator, where it says so."""
+    if not hasattr(estimator, "__sklearn_tags__"):
+        return None
+    from sklearn.utils import get_tags
+
+    kind: str | None = get_tags(estimator).estimator_type
+    return kind
 
 
 def _boosted_margin(estimator: Any) -> dict[str, bool]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from dataclasses import replace
 from typing import Any
@@ -9,12 +10,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.errors import ModelError
 from scoring.predictor import Predictor
 from scoring.schema import FeatureSchema
 from scoring.table import Table
 
 __all__ = ["mixed_rows", "sample_row", "with_allowances"]
+
+MAGNITUDES = (
+    sys.float_info.max,
+    float(np.finfo(np.float32).max),  # trees work in float32
+    float(2**63 - 1024),  # the largest double in a 64-bit integer
+    1e15,
+    1e9,
+    1e6,
+    1e3,
+)
+"""How large a number may be, tried from the largest down."""
 
 
 def mixed_rows(rows: Table, n_rows: int, seed: int) -> Table:
@@ -50,7 +61,7 @@ def with_allowances(schema: FeatureSchema, predictor: Predictor, rows: Table) ->
     """Find out which features may be missing and which take categories training never saw.
 
     The model is asked, on the first training row with that one value replaced. What it refuses or
-    answers with a non-finite number is not allowed.
+    answers with a non-finite number is not allowed. Likewise how large a number may be.
     """
     features = []
     for j, feature in enumerate(schema.features):
@@ -60,8 +71,22 @@ def with_allowances(schema: FeatureSchema, predictor: Predictor, rows: Table) ->
             known = feature.categories
             stranger: str | int = _stranger(known)
             unseen = _accepts(predictor, rows, j, float(len(known)), (*known, stranger))
-        features.append(replace(feature, allows_missing=missing, allows_unseen=unseen))
+        limit = _limit(predictor, rows, j)
+        features.append(replace(feature, allows_missing=missing, allows_unseen=unseen, limit=limit))
     return replace(schema, features=tuple(features))
+
+
+def _limit(predictor: Predictor, rows: Table, j: int) -> float:
+    """The largest of `MAGNITUDES` that the model takes without raising, or what training held."""
+    if rows.categories[j]:
+        return sys.float_info.max
+    codes = np.repeat(rows.codes[:1], 2, axis=0)
+    for magnitude in MAGNITUDES:
+        codes[:, j] = magnitude, -magnitude
+        if _answer(predictor, rows.with_codes(codes)) is not None:
+            return magnitude
+    held = np.abs(rows.codes[:, j])
+    return float(held[np.isfinite(held)].max(initial=0.0))
 
 
 def _stranger(known: tuple[Any, ...]) -> Any:
@@ -78,13 +103,16 @@ def _accepts(
     tables = rows.categories
     if categories:
         tables = (*tables[:j], categories, *tables[j + 1 :])
+    answer = _answer(predictor, Table(codes, tables))
+    return answer is not None and bool(np.isfinite(answer).all())
+
+
+def _answer(predictor: Predictor, asked: Table) -> NDArray[np.float64] | None:
+    """What the model says, or None where it raises."""
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")  # an encoder warns of what it then accepts
-            asked = Table(codes, tables)
             predictor.predictions(asked)
-            return bool(np.isfinite(predictor.outputs(asked)).all())
-    except ModelError:
-        raise
+            return predictor.outputs(asked)
     except Exception:  # noqa: BLE001 whatever a user's model raises is its way of saying no
-        return False
+        return None

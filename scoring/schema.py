@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
@@ -45,7 +46,8 @@ class Feature:
 
     `dtype` is the pandas dtype that training had, `categories` the values training saw, and
     `missing_none` tells whether training wrote a missing category as None rather than NaN.
-    `allows_missing` and `allows_unseen` are found by asking the model, at distillation.
+    `allows_missing`, `allows_unseen` and `limit`, the largest absolute value of a number, are found
+    by asking the model, at distillation.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Feature:
     allows_missing: bool = False
     allows_unseen: bool = False
     missing_none: bool = False
+    limit: float = sys.float_info.max
 
     @property
     def is_category(self) -> bool:
@@ -183,6 +186,8 @@ class FeatureSchema:
                 _encode_numbers(feature, values, codes[:, j], violations)
                 categories.append(())
         violations.raise_if_any()
+        if more := notes.total - len(notes.listed):
+            notes.listed.append(Violation(None, None, f"and {more} more like these"))
         return Table(codes, tuple(categories), tuple(notes.listed))
 
 
@@ -194,6 +199,10 @@ def infer_for(model: Any, x: Any, names: Sequence[str] | None = None) -> Feature
     """
     schema = FeatureSchema.infer(x, names)
     owner = getattr(model, "__self__", model)
+    trained_on = tuple(getattr(owner, "feature_names_in_", ()))
+    other_order = trained_on != schema.names and sorted(trained_on) == sorted(schema.names)
+    if names is not None and other_order:
+        raise ParameterError("features", "must be in the order of the model's feature_names_in_")
     arrays = hasattr(owner, "n_features_in_") and not hasattr(owner, "feature_names_in_")
     return FeatureSchema(
         tuple(replace(feature, allows_missing=True) for feature in schema.features),
@@ -265,7 +274,10 @@ def _infer_feature(name: str, column: Any) -> Feature:
     if dtype == "category":
         seen_values = set(column.dtype.categories)
     types = {type(value) for value in seen_values}
-    if types in ({str}, {int}):
+    if any(value is None for value in values) and any(value != value for value in values):  # noqa: PLR0124 NaN
+        fix = "Write None, or NaN, for all of them."
+        raise ParameterError(f"column '{name}'", "must write missing values in one way", fix)
+    if types == {str} or (types == {int} and dtype == "category"):
         order = list(column.dtype.categories) if dtype == "category" else sorted(seen_values)
         return Feature(
             name,
@@ -296,7 +308,7 @@ def _encode_numbers(
         except OverflowError:
             pass
         else:
-            if np.isfinite(out).all() and _fits_kind(feature, out):
+            if (np.abs(out) <= feature.limit).all() and _fits_kind(feature, out):
                 return
     for row, value in enumerate(values):
         number, rule = _number(feature, value)
@@ -314,17 +326,18 @@ def _fits_kind(feature: Feature, numbers_: NDArray[np.float64]) -> bool:
 def _plain_numbers(feature: Feature, values: Sequence[Any] | NDArray[Any]) -> bool:
     """Whether all values are numbers at a glance, so that they can be converted at once."""
     if isinstance(values, np.ndarray):
-        return values.dtype.kind in "iuf"
+        return values.dtype.kind in "iufb"
     types = set(map(type, values))
     return types <= {bool} if feature.kind == "boolean" else types <= {int, float}
 
 
-def _number(feature: Feature, value: Any) -> tuple[float, str]:
+def _number(feature: Feature, value: Any) -> tuple[float, str]:  # noqa: PLR0911 one for each rule
     """One value as a float, and the rule that it breaks ('' for none)."""
     if _is_missing_scalar(value):
         return math.nan, "" if feature.allows_missing else "must not be missing"
     if feature.kind == "boolean":
-        if isinstance(value, (bool, np.bool_)) or (isinstance(value, float) and value in (0, 1)):
+        flag = isinstance(value, (bool, np.bool_))
+        if flag or (isinstance(value, np.generic) and value in (0, 1)):
             return float(value), ""
         return math.nan, "must be true or false"
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
@@ -337,6 +350,8 @@ def _number(feature: Feature, value: Any) -> tuple[float, str]:
         return math.nan, "must be finite"
     if feature.kind == "integer" and number != math.floor(number):
         return math.nan, "must be a whole number"
+    if abs(number) > feature.limit:
+        return math.nan, f"must lie between {-feature.limit:.4g} and {feature.limit:.4g}"
     return number, ""
 
 

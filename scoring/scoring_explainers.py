@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cached_property
 from typing import Any, Self
 
@@ -10,14 +11,19 @@ from numpy.typing import NDArray
 
 from scoring.background import Background
 from scoring.coalitions import Design
+from scoring.errors import ParameterError
 from scoring.explanation import LocalExplanation, Scored
-from scoring.games.choose import game_of
+from scoring.games.choose import known_game
 from scoring.games.game import Game
+from scoring.games.rbf import Expansion, RbfGame
 from scoring.kernel import BLOCK_BYTES, Kernel
 from scoring.predictor import Predictor
 from scoring.table import Table
 
 __all__ = ["KernelScoringExplainer"]
+
+
+NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class KernelScoringExplainer:
@@ -49,6 +55,7 @@ class KernelScoringExplainer:
     base_values : float64 (n_outputs,).
     sample : float64 (n_features,), a made-up row that fits the schema.
     report : what distillation measured.
+    expansion : the numbers of a kernel machine, where the model is one.
 
     Raises
     ------
@@ -66,6 +73,7 @@ class KernelScoringExplainer:
     name: str
     version: str
     block_bytes: int
+    expansion: Expansion | None = None
 
     def __init__(
         self,
@@ -84,6 +92,11 @@ class KernelScoringExplainer:
         from scoring.distil import distil, source_of  # offline only: needs scipy
         from scoring.probe import sample_row
 
+        texts: dict[str, Any] = {"name": name, "version": version}
+        for parameter, text in texts.items():
+            if text is not None and not (isinstance(text, str) and NAME.fullmatch(text)):
+                rule = "must be up to 64 letters, digits, dots, dashes and underscores"
+                raise ParameterError(parameter, rule, "It becomes part of addresses and metrics.")
         source = source_of(explainer)
         distilled = distil(
             source,
@@ -106,6 +119,8 @@ class KernelScoringExplainer:
         self.name = name or "model"
         self.version = version or "1"
         self.block_bytes = block_bytes
+        game = distilled.kernel.game
+        self.expansion = game.expansion if isinstance(game, RbfGame) else None
 
     @classmethod
     def restore(cls, state: dict[str, Any]) -> Self:
@@ -117,7 +132,7 @@ class KernelScoringExplainer:
     @cached_property
     def game(self) -> Game:
         """The value function, made when first needed; an artifact does not hold it."""
-        return game_of(self.predictor, self.background, self.block_bytes)
+        return known_game(self.predictor, self.background, self.block_bytes, self.expansion)
 
     @property
     def features(self) -> tuple[str, ...]:

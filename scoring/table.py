@@ -52,9 +52,12 @@ class Table:
 
 
 def to_array(table: Table, features: Sequence[Feature]) -> NDArray[Any]:
-    """Rows as one array: the codes themselves where every feature is numeric, else objects."""
+    """Rows as one array, of numbers where every feature is one, else of objects.
+
+    Always a copy: some models work in place (`StandardScaler(copy=False)`).
+    """
     if not any(feature.is_category for feature in features):
-        return table.codes
+        return table.codes.copy()
     rows = np.empty(table.codes.shape, dtype=object)
     for j, feature in enumerate(features):
         rows[:, j] = _column(table, j, feature)

@@ -28,6 +28,7 @@ import numpy as np
 from scoring.background import Background
 from scoring.coalitions import Design
 from scoring.errors import ArtifactCorrupt, ArtifactError, ArtifactUntrusted, Violation
+from scoring.games.rbf import Expansion
 from scoring.predictor import Model, Predictor
 from scoring.schema import Feature, FeatureSchema
 from scoring.scoring_explainers import KernelScoringExplainer
@@ -42,6 +43,7 @@ CLASSES: dict[tuple[str, str], type] = {
     ("scoring.background", "Background"): Background,
     ("scoring.coalitions", "Design"): Design,
     ("scoring.errors", "Violation"): Violation,
+    ("scoring.games.rbf", "Expansion"): Expansion,
     ("scoring.predictor", "Predictor"): Predictor,
     ("scoring.schema", "Feature"): Feature,
     ("scoring.schema", "FeatureSchema"): FeatureSchema,

@@ -16,11 +16,15 @@ from scoring.background import Background
 from scoring.coalitions import Design
 from scoring.forms.parity import Scale
 from scoring.forms.refused import Unsound, first_line
+from scoring.games.rbf import Expansion
 from scoring.predictor import Predictor
 from scoring.schema import Feature, FeatureSchema
 from scoring.table import Table
 
 __all__ = ["check_model", "check_state"]
+
+ADDITIVITY = 1e-6
+"""How far the operator's columns may be from adding up, as a share of v."""
 
 BASE_VALUES = 1e-4
 """How far the model's mean over the background may be from the base values, as a share of its
@@ -43,8 +47,11 @@ def check_state(state: Mapping[str, Any]) -> None:
     n_features, n_outputs = predictor.schema.n_features, len(predictor.output_names)
     n_columns = state["design"].n_coalitions + 2
     _expect(state["operator"], (n_features, n_columns), "operator")
+    _check_adds_up(state["operator"])
     _expect(state["base_values"], (n_outputs,), "base_values")
     _check_sample(state["sample"], background.table, predictor.schema)
+    if state.get("expansion") is not None:
+        _check_expansion(state["expansion"], n_features)
     if n_outputs < 1 or state["block_bytes"] < 1:
         raise Unsound("it has no outputs, or no room to work in")
 
@@ -71,6 +78,15 @@ def check_model(predictor: Predictor, background: Background, base: NDArray[np.f
     scale = Scale.of(outputs, predictor.space)
     if not scale.error(base[np.newaxis], mean[np.newaxis]) <= BASE_VALUES:
         raise Unsound("the model's mean over the background is not the base values")
+
+
+def _check_adds_up(operator: NDArray[np.float64]) -> None:
+    """Whatever v is, the values must sum to v(full) - v(empty)."""
+    sums = operator.sum(axis=0)
+    sums[0] += 1.0
+    sums[-1] -= 1.0
+    if not np.abs(sums).max() <= ADDITIVITY:
+        raise Unsound("operator does not make values that add up")
 
 
 def _expect(array: NDArray[Any], shape: tuple[int, ...], what: str) -> None:
@@ -131,7 +147,19 @@ def _check_design(design: Design, n_features: int) -> None:
         raise Unsound("the coalitions' weights are negative")
 
 
+def _check_expansion(expansion: Expansion, n_features: int) -> None:
+    n_supports = len(expansion.coefficients)
+    _expect(expansion.supports, (n_supports, n_features), "the expansion's supports")
+    _expect(expansion.coefficients, (n_supports,), "the expansion's coefficients")
+    numbers = [expansion.intercept, expansion.gamma, *(expansion.sigmoid or ())]
+    if n_supports < 1 or not np.isfinite(numbers).all() or expansion.gamma < 0:
+        raise Unsound("the expansion's numbers are none")
+
+
 def _check_sample(sample: NDArray[np.float64], table: Table, schema: FeatureSchema) -> None:
     if sample.shape != (schema.n_features,):
         raise Unsound(f"the sample has shape {sample.shape}")
     _check_table(table.with_codes(sample[np.newaxis]), schema)
+    allowed = np.array([feature.allows_missing for feature in schema.features])
+    if (np.isnan(sample) & ~allowed).any():
+        raise Unsound("the sample lacks a value that the model needs")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
@@ -306,3 +307,94 @@ def test_wrong_arguments_of_the_scoring_explainer():
         KernelScoringExplainer(explainer, n_coalitions=3)
     with pytest.raises(RowsError, match="must have 6 values"):
         KernelScoringExplainer(explainer).explain(np.ones((1, 5)))
+
+
+def in_place(rows):
+    rows -= 1
+    return rows.sum(axis=1) * rows[:, 0]
+
+
+def test_models_that_work_in_place_change_nothing_of_ours():
+    x, _ = six_features()
+    explainer = TabularExplainer(in_place, x[:10])
+    expected = oracles.shapley_rows(lambda r: in_place(r.copy()), x[-3:], x[:10])
+    for found in (explainer, KernelScoringExplainer(explainer)):
+        values = found.explain_local(x[-3:]).values[..., 0]
+        np.testing.assert_allclose(values, expected, atol=1e-10)
+
+
+def test_a_constant_model_has_no_error():
+    x = np.random.default_rng(0).normal(size=(20, 14))
+    scoring = KernelScoringExplainer(
+        TabularExplainer(lambda rows: np.full(len(rows), 0.3), x), tolerance=0.05
+    )
+    assert scoring.report["relative_rms_error"] == 0
+    assert np.abs(scoring.explain(x)).max() < 1e-12
+
+
+def test_no_rows_are_explained_by_no_values():
+    x, y = six_features()
+    scoring = KernelScoringExplainer(TabularExplainer(svm.SVC().fit(x, y), x[:10]))
+    assert scoring.explain_local(x[:0]).values.shape == (0, 6, 1)
+
+
+def test_boolean_arrays_are_numbers():
+    x, y = six_features()
+    explainer = TabularExplainer(linear_model.LogisticRegression().fit(x > 0, y), x[:10] > 0)
+    assert explainer.explain_local(x[:2] > 0).values.shape == (2, 6, 2)
+
+
+def test_outlier_detectors_are_explained_by_their_decision_and_clusterers_refused():
+    from sklearn.cluster import KMeans
+    from sklearn.neighbors import LocalOutlierFactor
+
+    x, _ = six_features()
+    for model in (LocalOutlierFactor(novelty=True), ensemble.IsolationForest(n_estimators=5)):
+        explainer = TabularExplainer(model.fit(x), x[:10])
+        found = explainer.explain_local(x[:2])
+        assert found.output_space == "margin"
+        np.testing.assert_allclose(found.outputs[:, 0], model.decision_function(x[:2]))
+    with pytest.raises(ParameterError, match="not a clusterer"):
+        TabularExplainer(KMeans(2, n_init=1).fit(x), x)
+
+
+def test_numbers_that_the_model_does_not_take_are_refused_with_the_rule():
+    x, y = six_features()
+    scoring = KernelScoringExplainer(
+        TabularExplainer(ensemble.RandomForestClassifier(5).fit(x, y), x[:10])
+    )
+    limit = scoring.predictor.schema.features[0].limit
+    assert limit == float(np.finfo(np.float32).max)
+    rows = x[:2].copy()
+    rows[1, 0] = 1e39
+    with pytest.raises(RowsError, match="must lie between") as caught:
+        scoring.explain(rows)
+    assert caught.value.violations[0].row == 1
+    rows[1, 0] = -limit
+    assert np.isfinite(scoring.explain(rows)).all()
+
+
+def test_names_of_features_in_another_order_than_the_models():
+    import pandas as pd
+
+    x, y = six_features()
+    model = linear_model.LogisticRegression().fit(pd.DataFrame(x, columns=list("abcdef")), y)
+    with pytest.raises(ParameterError, match="order of the model's feature_names_in_"):
+        TabularExplainer(model, x, features=list("fedcba"))
+    with pytest.raises(ParameterError, match="must take the rows it is given"):
+        TabularExplainer(model, pd.DataFrame(x[:, :5], columns=list("abcde")))
+
+
+def test_a_callable_with_classes_predicts_the_likeliest():
+    x, y = six_features()
+    model = linear_model.LogisticRegression().fit(x, y)
+    explainer = TabularExplainer(
+        partial(type(model).predict_proba, model),  # a function that does not tell its model
+        x[:10],
+        classes=np.array(["no", "yes"]),
+        output_space="probability",
+    )
+    scoring = KernelScoringExplainer(explainer)
+    expected = np.array(["no", "yes"])[model.predict(x)]
+    assert (scoring.predict(x) == expected).all()
+    assert scoring.explain_local(x[:2]).axes == ("class", "row", "feature")

@@ -27,6 +27,9 @@ N_BACKGROUND = 50
 
 GLOBAL_BLOCK_ROWS = 256
 
+PROBED_ROWS = 10_000
+"""Examples that the model is called on at once, to see whether it takes them."""
+
 
 class TabularExplainer:
     """Explains a fitted model on tabular rows.
@@ -84,7 +87,7 @@ class TabularExplainer:
         examples = schema.encode(initialization_examples)
         if not examples.n_rows:
             raise ParameterError("initialization_examples", "must hold at least one row")
-        probe = examples.take(slice(0, 2))
+        probe = examples.take(slice(0, PROBED_ROWS))
         predictor = adapt(model, schema, output_space, classes, probe)
         schema = with_allowances(schema, predictor, examples)
         self.predictor = adapt(model, schema, predictor.space, classes, probe)

@@ -37,11 +37,18 @@ class OnnxModel:
     """
 
     def __init__(self, files: Mapping[OutputSpace, bytes], labels: Sequence[Any] = ()) -> None:
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read when the library is imported
         self.files = dict(files)
         self.labels = tuple(labels)
         self.spaces = tuple(files)
         self._graphs = {space: _Graph(data, file_name(space, self.spaces[0]))
                         for space, data in files.items()}  # fmt: skip
+
+    @property
+    def named_classes(self) -> tuple[Any, ...]:
+        """The classes that the first file names itself; () where it names none."""
+        first = file_name(self.spaces[0], self.spaces[0])
+        return class_labels(parse(self.files[self.spaces[0]], first))
 
     @classmethod
     def open(
@@ -139,7 +146,7 @@ class _Graph:
             name, kind, _ = self.inputs[0]
             if any(table.categories):
                 raise ModelError("an ONNX model with one input takes numbers, not categories")
-            return {name: table.codes.astype(_number(kind))}
+            return {name: _cast(table.codes, _number(kind))}
         if len(self.inputs) != n_features:
             rule = f"the ONNX model has {len(self.inputs)} inputs for {n_features} features"
             raise ModelError(rule)
@@ -172,7 +179,13 @@ def _column(
         raise ModelError(f"the ONNX model takes {kind}, where nothing can be missing")
     if categories:
         codes = np.array([*categories, math.nan])[np.nan_to_num(codes, nan=-1).astype(np.intp)]
-    return codes.astype(number)
+    return _cast(codes, number)
+
+
+def _cast(codes: NDArray[np.float64], number: type[np.generic]) -> NDArray[Any]:
+    """To the input's type; what float32 cannot hold is infinite there, as for the original."""
+    with np.errstate(over="ignore"):
+        return codes.astype(number)
 
 
 def _session(data: bytes, file: str) -> Any:

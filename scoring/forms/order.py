@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from scoring.background import Background
 from scoring.errors import ArtifactCorrupt, ArtifactError, ArtifactUnsupported, ArtifactUntrusted
 from scoring.forms import edges, onnx_export, pickled, skops
+from scoring.forms.expansion import ExpansionModel
 from scoring.forms.onnx import OnnxModel, file_name
 from scoring.forms.parity import Parity
 from scoring.forms.refused import FormRefused
+from scoring.games.rbf import Expansion
 from scoring.predictor import EstimatorModel, Model, OutputSpace, Predictor
 from scoring.schema import FeatureSchema
 
@@ -29,8 +31,17 @@ class Carried:
     facts: dict[str, Any]
 
 
-def carry(predictor: Predictor, background: Background, sample: NDArray[np.float64]) -> Carried:
+def carry(
+    predictor: Predictor,
+    background: Background,
+    sample: NDArray[np.float64],
+    expansion: Expansion | None = None,
+) -> Carried:
     """Put a model into the safest form that reproduces it.
+
+    Parameters
+    ----------
+    expansion : the model's own numbers, which the artifact holds anyway, if it is such a machine.
 
     Raises
     ------
@@ -38,6 +49,8 @@ def carry(predictor: Predictor, background: Background, sample: NDArray[np.float
         A bare function, or a model that no form can carry.
     """
     model = predictor.model
+    if isinstance(model, ExpansionModel):
+        return Carried({}, {**_facts("arrays", model), "refused": []})
     if isinstance(model, OnnxModel):
         return _onnx(model, {"parity": None, "refused": []})  # it is the model itself
     if not isinstance(model, EstimatorModel):
@@ -45,6 +58,14 @@ def carry(predictor: Predictor, background: Background, sample: NDArray[np.float
         raise ArtifactUnsupported("the model", "a bare function cannot be saved", remedy)
     parity = _original(model, predictor, background, sample)
     refused: list[dict[str, str]] = []
+    if expansion is not None:
+        own = ExpansionModel(expansion, model.labels)
+        try:
+            facts = {**_facts("arrays", own), "parity": parity.check(own), "refused": []}
+        except FormRefused as error:
+            refused.append({"form": "arrays", "reason": str(error)})
+        else:
+            return Carried({}, facts)
     for name, form in (("onnx", _to_onnx), ("skops", _to_skops), ("pickle", _to_pickle)):
         try:
             carried = form(model, predictor.space, parity)
@@ -69,10 +90,13 @@ def check_form(facts: Mapping[str, Any], files: Sequence[str], *, pinned: bool) 
     """
     again = "Save the explainer again."
     form, spaces = facts.get("form"), facts.get("spaces")
+    if not _are_labels(facts.get("labels")):
+        raise ArtifactCorrupt("manifest.json", "its model's labels are none", again)
     known: tuple[OutputSpace, ...] = ("probability", "margin", "value")
     if not isinstance(spaces, list) or not spaces or not all(s in known for s in spaces):
         raise ArtifactCorrupt("manifest.json", "it names no output spaces for its model", again)
     expected = {
+        "arrays": set(),
         "onnx": {file_name(space, spaces[0]) for space in spaces},
         "skops": {skops.FILE},
         "pickle": {pickled.FILE},
@@ -89,17 +113,41 @@ def check_form(facts: Mapping[str, Any], files: Sequence[str], *, pinned: bool) 
         raise ArtifactUntrusted(pickled.FILE, "reading a pickle can run anything", remedy)
 
 
-def take(facts: Mapping[str, Any], files: Mapping[str, bytes], schema: FeatureSchema) -> Model:
+def _are_labels(labels: Any) -> bool:
+    """Whether these can be classes: distinct, of one kind, and numbers that a model can answer."""
+    if not isinstance(labels, list) or len({type(label) for label in labels}) > 1:
+        return False
+    kinds = (str, bool) if not labels or isinstance(labels[0], (str, bool)) else (int, float)
+    in_range = all(isinstance(n, (str, bool)) or abs(n) < 2**63 for n in labels if type(n) in kinds)
+    known = all(type(label) in kinds for label in labels)
+    return known and in_range and len(set(labels)) == len(labels)
+
+
+def take(
+    facts: Mapping[str, Any],
+    files: Mapping[str, bytes],
+    schema: FeatureSchema,
+    expansion: Expansion | None = None,
+) -> Model:
     """Read the model back from its files, checked by `check_form` before.
 
     Raises
     ------
     ArtifactError
     """
+    if facts["form"] == "arrays":
+        if expansion is None:
+            again = "Save the explainer again."
+            raise ArtifactCorrupt("manifest.json", "its model's arrays are not there", again)
+        return ExpansionModel(expansion, tuple(facts["labels"]))
     if facts["form"] == "onnx":
         spaces: list[OutputSpace] = facts["spaces"]
         contents = {space: files[file_name(space, spaces[0])] for space in spaces}
-        return OnnxModel(contents, tuple(facts["labels"]))
+        model, labels = OnnxModel(contents, tuple(facts["labels"])), tuple(facts["labels"])
+        if len(model.named_classes) == len(labels) and model.named_classes != labels:
+            remedy = "Save the explainer again."
+            raise ArtifactCorrupt("manifest.json", "its labels are not the model's", remedy)
+        return model
     if facts["form"] == "skops":
         return EstimatorModel(skops.read(files[skops.FILE]), schema)
     return EstimatorModel(pickled.read(files[pickled.FILE]), schema)
@@ -151,5 +199,5 @@ def _to_pickle(model: EstimatorModel, _: OutputSpace, parity: Parity) -> Carried
     return Carried({pickled.FILE: data}, {**_facts("pickle", model), "parity": report})
 
 
-def _facts(form: str, model: EstimatorModel) -> dict[str, Any]:
+def _facts(form: str, model: Model) -> dict[str, Any]:
     return {"form": form, "spaces": list(model.spaces), "labels": list(model.labels)}

@@ -7,10 +7,10 @@ import numpy as np
 from scoring.background import Background
 from scoring.games.game import Game
 from scoring.games.masked import MaskedGame
-from scoring.games.rbf import RbfGame, expansion_of
+from scoring.games.rbf import Expansion, RbfGame, expansion_of
 from scoring.predictor import Predictor
 
-__all__ = ["game_of"]
+__all__ = ["game_of", "known_game"]
 
 CHECKED = 32
 """Coalitions on which a twin is held against the model itself."""
@@ -26,11 +26,17 @@ def game_of(predictor: Predictor, background: Background, block_bytes: int) -> G
     type promises.
     """
     generic = MaskedGame(predictor, background, block_bytes)
-    expansion = expansion_of(predictor)
-    if expansion is None:
-        return generic
-    twin = RbfGame(predictor, background, block_bytes, expansion)
+    twin = known_game(predictor, background, block_bytes, expansion_of(predictor))
     return twin if _agrees(twin, generic) else generic
+
+
+def known_game(
+    predictor: Predictor, background: Background, block_bytes: int, expansion: Expansion | None
+) -> Game:
+    """Return the value function for a structure that was checked before; None for no structure."""
+    if expansion is None:
+        return MaskedGame(predictor, background, block_bytes)
+    return RbfGame(predictor, background, block_bytes, expansion)
 
 
 def _agrees(twin: Game, generic: Game) -> bool:

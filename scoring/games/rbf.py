@@ -8,10 +8,8 @@ margins of all background rows are then matrix products.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +17,7 @@ from numpy.typing import NDArray
 from scoring.background import Background
 from scoring.games.coupling import coupled_probabilities
 from scoring.games.game import blocks
-from scoring.predictor import EstimatorModel, Predictor
+from scoring.predictor import EstimatorModel, OutputSpace, Predictor
 from scoring.table import Table
 
 __all__ = ["Expansion", "RbfGame", "expansion_of"]
@@ -27,8 +25,6 @@ __all__ = ["Expansion", "RbfGame", "expansion_of"]
 KINDS = 12
 """Arrays of about the same size that exist at a time: two factors, the product, what the link makes
 on its way, and as much again for who called."""
-
-Link = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,14 +35,23 @@ class Expansion:
     ----------
     supports : float64 (n_supports, n_features).
     coefficients : float64 (n_supports,).
-    link : from margins (...) to outputs (..., n_outputs).
+    predicts : whether the machine's `predict` answers a class, inliers as 1 or -1, or the margin.
+    sigmoid : slope and offset of Platt's sigmoid, where the machine has probabilities.
     """
 
     supports: NDArray[np.float64]
     coefficients: NDArray[np.float64]
     intercept: float
     gamma: float
-    link: Link
+    predicts: Literal["class", "inlier", "value"]
+    sigmoid: tuple[float, float] | None = None
+
+    def outputs(self, margins: NDArray[np.float64], space: OutputSpace) -> NDArray[np.float64]:
+        """From margins (...) to outputs (..., n_outputs) in an output space."""
+        if space == "probability" and self.sigmoid is not None:
+            # libsvm's decision is positive for the first class, scikit-learn's for the second.
+            return coupled_probabilities(-margins, *self.sigmoid)
+        return margins[..., np.newaxis]
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,8 +81,8 @@ class RbfGame:
                     present = mask @ self._distances(rows.codes[some_rows])
                     factor = self._kernel(present, n_supports) * self.expansion.coefficients
                     margins = factor @ absent.transpose(0, 2, 1) + self.expansion.intercept
-                    outputs = self.expansion.link(
-                        margins
+                    outputs = self.expansion.outputs(
+                        margins, self.predictor.space
                     )  # (coalitions, rows, background, outputs)
                     v[some_rows, some_masks] += np.einsum(
                         "b,crbo->rco", weights[some_background], outputs
@@ -88,7 +93,8 @@ class RbfGame:
         """Squared distance to every support, feature by feature: (n_features, points*supports)."""
         supports = self.expansion.supports
         apart = points[:, np.newaxis] - supports  # (n_points, n_supports, n_features)
-        return (apart**2).reshape(-1, supports.shape[1]).T
+        with np.errstate(over="ignore"):  # so far away that the kernel is 0
+            return np.asarray((apart**2).reshape(-1, supports.shape[1]).T)
 
     def _kernel(self, distances: NDArray[np.float64], n_supports: int) -> NDArray[np.float64]:
         """(n_coalitions, n_points, n_supports), in place of the distances."""
@@ -117,14 +123,19 @@ def expansion_of(predictor: Predictor) -> Expansion | None:
     supports, dual = estimator.support_vectors_, estimator.dual_coef_
     if len(dual) != 1 or not isinstance(dual, np.ndarray):  # more than two classes, or sparse
         return None
-    link: Link = _as_column
-    if predictor.space == "probability":
-        # libsvm's decision is positive for the first class, scikit-learn's for the second.
-        slope, offset = estimator._probA, estimator._probB  # noqa: SLF001 public ones are deprecated
-        link = partial(_probabilities, slope=float(slope[0]), offset=float(offset[0]))
-    supports = np.asarray(supports, dtype=np.float64)
-    intercept = float(estimator.intercept_[0])
-    return Expansion(supports, dual[0], intercept, float(estimator._gamma), link)  # noqa: SLF001 as fitted
+    sigmoid = None
+    slope, offset = estimator._probA, estimator._probB  # noqa: SLF001 public ones are deprecated
+    if kind.__name__ in {"SVC", "NuSVC"} and len(slope):
+        sigmoid = float(slope[0]), float(offset[0])
+    predicts: Literal["class", "inlier", "value"] = "class" if model.labels else "value"
+    return Expansion(
+        np.asarray(supports, dtype=np.float64),
+        np.array(dual[0]),
+        float(estimator.intercept_[0]),
+        float(estimator._gamma),  # noqa: SLF001 `gamma` may still say "scale"
+        "inlier" if kind.__name__ == "OneClassSVM" else predicts,
+        sigmoid,
+    )
 
 
 def _of_ridge(estimator: Any) -> Expansion | None:
@@ -132,14 +143,4 @@ def _of_ridge(estimator: Any) -> Expansion | None:
     if dual.ndim != 1 or not isinstance(fitted, np.ndarray):
         return None
     gamma = 1 / fitted.shape[1] if estimator.gamma is None else float(estimator.gamma)
-    return Expansion(np.asarray(fitted, dtype=np.float64), dual, 0.0, gamma, _as_column)
-
-
-def _as_column(margins: NDArray[np.float64]) -> NDArray[np.float64]:
-    return margins[..., np.newaxis]
-
-
-def _probabilities(
-    margins: NDArray[np.float64], slope: float, offset: float
-) -> NDArray[np.float64]:
-    return coupled_probabilities(-margins, slope, offset)
+    return Expansion(np.asarray(fitted, dtype=np.float64), dual, 0.0, gamma, "value")

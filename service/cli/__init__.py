@@ -60,9 +60,7 @@ def run(arguments: Sequence[str]) -> int:
     except click.Abort:
         return _fail("interrupted", 130)
     except OSError as exc:
-        if exc.filename is None:
-            raise
-        return _fail(f"{exc.filename}: {exc.strerror}")
+        return _fail(": ".join(filter(None, [exc.filename, exc.strerror or str(exc)])))
     return done if isinstance(done, int) else 0
 
 

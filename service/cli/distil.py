@@ -33,6 +33,7 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 @option("--strict/--no-strict", default=True, help="Whether missing the tolerance is an error.")
 @option("--coalitions", type=int, help="Size of the design; else as small as is exact.")
 @option("--validation", type=_FILE, help="Held-out rows to measure on: .csv or .parquet.")
+@option("--background", type=click.IntRange(1), help="Rows that a longer file is summarised to.")
 @option("--seed", type=int, default=0, help="Seed of the design.")
 @option("--exist-ok", is_flag=True, help="Overwrite an artifact that is there.")
 @option("--progress/--no-progress", default=True, help="Show how far it is.")
@@ -50,13 +51,21 @@ def distil(
 ) -> None:
     """Make a scoring artifact from a fitted model and its training rows."""
     from scoring.artifact import save
-    from scoring.explainers.tabular import TabularExplainer
+    from scoring.explainers.tabular import N_BACKGROUND, TabularExplainer
     from scoring.scoring_explainers import KernelScoringExplainer
 
+    if (output / "manifest.json").exists() and not knobs["exist_ok"]:
+        raise click.ClickException(f"{output} holds an artifact already; see --exist-ok.")
     fitted = read_model(model, output_space, classes)
     rows = _chosen(data, features, target)
     held_out = _chosen(validation, list(rows.columns), []) if validation else None
-    explainer = TabularExplainer(fitted, rows, classes=classes, output_space=output_space)
+    explainer = TabularExplainer(
+        fitted,
+        rows,
+        classes=classes,
+        output_space=output_space,
+        n_background=knobs["background"] or N_BACKGROUND,
+    )
     scoring_explainer = KernelScoringExplainer(
         explainer,
         validation=held_out,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,7 +59,9 @@ def read_model(path: Path, output_space: OutputSpace | None, classes: list[str] 
                 return _read_skops(path)
             case ".onnx":
                 return _read_onnx(path, output_space, classes)
-    except (*_UNREADABLE, pickle.UnpicklingError, zipfile.BadZipFile) as exc:
+    except click.ClickException:
+        raise
+    except Exception as exc:  # reading a pickle runs whatever it says, and that raises anything
         raise click.ClickException(f"{path} cannot be read: {exc}") from exc
     raise click.ClickException(f"{path} must be .joblib, .pkl, .skops or .onnx.")
 

@@ -50,6 +50,8 @@ def score(
         raise click.ClickException(f"{output} must be .json, .csv or .parquet.")
     [scorer] = load_scorers([Source(None, artifact, expect_sha256)]).values()
     read = _read(rows, scorer.schema, drop)
+    if not read.table.n_rows:
+        raise click.ClickException(f"{rows} must have at least one row.")
     scored = _score(scorer, read.table, block_rows, progress=progress)
     _write(scored, read, scorer, output)
 

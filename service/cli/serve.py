@@ -37,6 +37,7 @@ def serve(**given: Any) -> None:
         app = create_app(settings, load_scorers(settings.sources))
         config = uvicorn.Config(
             app,
+            http="h11",  # httptools drops the body of a request that offers an upgrade to HTTP/2
             log_config=None,
             access_log=False,
             server_header=False,

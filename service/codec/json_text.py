@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections import Counter
 from collections.abc import Callable
@@ -31,6 +32,8 @@ def parse(body: bytes) -> Any:
     BrokenBody
         It is not UTF-8, not JSON, or nested more deeply than any table is.
     """
+    if body.startswith(codecs.BOM_UTF8):
+        raise BrokenBody("The body must start without a byte order mark.")
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError as exc:

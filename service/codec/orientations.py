@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any
 
+from scoring.errors import LISTED_VIOLATIONS
 from scoring.schema import Violations
 from service.codec.json_text import RepeatedKeys
 from service.errors import TooManyRows
@@ -187,6 +188,9 @@ def _check_names(
 ) -> None:
     """Note missing, repeated and unknown columns; unknown ones by their place, never by name."""
     if len(given) == len(names) and set(given) == set(names):
+        return
+    if len(given) > 2 * len(names) + LISTED_VIOLATIONS:
+        broken.add(row, None, f"must have {len(names)} columns, not {len(given)}")
         return
     counts = Counter(given)
     missing = [name for name in names if name not in counts]
