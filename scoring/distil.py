@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,9 +23,11 @@ from scoring.explainers.permutation import PFIExplainer
 from scoring.explainers.tabular import TabularExplainer
 from scoring.games.choose import game_of
 from scoring.games.game import Game
+from scoring.games.masked import MaskedGame
 from scoring.kernel import Kernel
 from scoring.predictor import Predictor
 from scoring.probe import mixed_rows
+from scoring.solve import regression_operator
 from scoring.table import Table
 
 __all__ = ["Distilled", "Source", "distil", "source_of"]
@@ -121,12 +123,13 @@ def distil(
     sizes = _sizes(source, tolerance, n_coalitions, n_features)
     # Every coalition where that is few, else twice the largest candidate, drawn apart.
     reference_size = min(2 * sizes[-1], kriging.LARGEST, 2**n_features - 2)
-    measured = _affordable(measured, source, reference_size)
+    if isinstance(game, MaskedGame):
+        measured = _affordable(measured, source, reference_size)
     outputs = source.predictor.outputs(measured)
     noise = NOISE * float(np.abs(outputs).max(initial=0.0))
     track = _progress(shown=progress)
 
-    truth = kernel.fit(game, fitted, reference_size, random_state + 1)
+    truth = _independent(kernel.fit(game, fitted, reference_size, random_state + 1))
     true_values = _values(truth, measured, outputs, track, "measuring the reference")
     tried: list[dict[str, float]] = []
     while True:
@@ -196,6 +199,15 @@ def _affordable(measured: Table, source: Source, reference_size: int) -> Table:
     return measured.take(slice(0, max(1, MEASURED_CALLS // max(1, per_row))))
 
 
+def _independent(truth: Kernel) -> Kernel:
+    """Over all coalitions, solve by least squares: exact as well, and by another way."""
+    design = truth.design
+    if not design.exact or design.masks.shape[1] == 1:
+        return truth
+    operator = regression_operator(design.masks, design.weights)
+    return replace(truth, operator=operator, method="kernel regression")
+
+
 def _sizes(
     source: Source, tolerance: float | None, n_coalitions: int | None, n_features: int
 ) -> list[int]:
@@ -213,7 +225,7 @@ def _sizes(
 
 def _describe(truth: Kernel) -> str:
     if truth.design.exact:
-        return f"all {truth.design.n_coalitions} coalitions"
+        return f"all {truth.design.n_coalitions} coalitions, by weighted least squares"
     return f"{truth.design.n_coalitions} coalitions, drawn apart"
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.errors import ModelError, ParameterError
-from scoring.schema import FeatureSchema
+from scoring.schema import FeatureSchema, Names
 from scoring.table import Table, to_array, to_frame
 
 __all__ = [
@@ -165,7 +165,7 @@ def adapt(
     model: Any,
     schema: FeatureSchema,
     output_space: OutputSpace | None = None,
-    classes: Sequence[Any] | None = None,
+    classes: Names | None = None,
     probe: Table | None = None,
 ) -> Predictor:
     """Give a model its face.
@@ -206,7 +206,7 @@ def _count_outputs(face: Model, probe: Table, space: OutputSpace) -> int:
         raise ParameterError("model", problem.rstrip("."), fix) from error
 
 
-def display_names(labels: Sequence[Any], classes: Sequence[Any] | None) -> tuple[str, ...]:
+def display_names(labels: Sequence[Any], classes: Names | None) -> tuple[str, ...]:
     """Names to show for the model's classes, in the model's own order.
 
     Names disjoint from the labels are taken by position. The labels themselves in another order,
@@ -272,7 +272,7 @@ def _check_fitted(model: Any) -> None:
 
 
 def _output_names(
-    model: Model, names: tuple[str, ...], n_outputs: int, classes: Sequence[Any] | None
+    model: Model, names: tuple[str, ...], n_outputs: int, classes: Names | None
 ) -> tuple[str, ...]:
     if len(names) == n_outputs:
         return names

@@ -16,9 +16,12 @@ from numpy.typing import NDArray
 from scoring.errors import LISTED_VIOLATIONS, ParameterError, RowsError, Violation
 from scoring.table import Table
 
-__all__ = ["Feature", "FeatureSchema", "Violations", "infer_for", "is_frame"]
+__all__ = ["Feature", "FeatureSchema", "Names", "Violations", "infer_for", "is_frame"]
 
 Kind = Literal["number", "integer", "boolean", "category"]
+
+Names = Sequence[Any] | NDArray[Any]
+"""Names as people have them: a list, or an array such as scikit-learn's `feature_names`."""
 
 
 class Violations:
@@ -110,7 +113,7 @@ class FeatureSchema:
         return tuple(feature.name for feature in self.features)
 
     @classmethod
-    def infer(cls, x: Any, names: Sequence[str] | None = None) -> FeatureSchema:
+    def infer(cls, x: Any, names: Names | None = None) -> FeatureSchema:
         """Read the schema off training rows.
 
         Parameters
@@ -191,7 +194,7 @@ class FeatureSchema:
         return Table(codes, tuple(categories), tuple(notes.listed))
 
 
-def infer_for(model: Any, x: Any, names: Sequence[str] | None = None) -> FeatureSchema:
+def infer_for(model: Any, x: Any, names: Names | None = None) -> FeatureSchema:
     """Read the schema off rows that a fitted model takes.
 
     What training held is allowed, gaps included. A model that was trained on plain arrays is
@@ -223,7 +226,7 @@ def _two_dimensional(x: Any) -> NDArray[Any]:
     return rows
 
 
-def _names(x: Any, names: Sequence[str] | None, *, named: bool) -> list[str]:
+def _names(x: Any, names: Names | None, *, named: bool) -> list[str]:
     width = x.shape[1]
     if names is not None and len(names) != width:
         raise ParameterError("features", f"must name {width} columns, not {len(names)}")

@@ -19,7 +19,7 @@ from scoring.explainers.tabular import with_transformations
 from scoring.explanation import GlobalExplanation
 from scoring.games.game import blocks
 from scoring.predictor import Predictor, adapt
-from scoring.schema import infer_for
+from scoring.schema import Names, infer_for
 from scoring.table import Table
 
 __all__ = ["PFIExplainer"]
@@ -96,8 +96,8 @@ class PFIExplainer:
         is_error_metric: bool = False,  # noqa: FBT001, FBT002 the guide's signature
         explain_subset: Sequence[int] | None = None,
         *,
-        features: Sequence[str] | None = None,
-        classes: Sequence[Any] | None = None,
+        features: Names | None = None,
+        classes: Names | None = None,
         transformations: Any = None,
         seed: int = 0,
         for_classifier_use_predict_proba: bool = False,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, Literal
 
@@ -18,7 +17,7 @@ from scoring.games.choose import game_of
 from scoring.games.game import blocks
 from scoring.predictor import OutputSpace, adapt
 from scoring.probe import mixed_rows, with_allowances
-from scoring.schema import infer_for
+from scoring.schema import Names, infer_for
 
 __all__ = ["TabularExplainer", "with_transformations"]
 
@@ -66,8 +65,8 @@ class TabularExplainer:
         self,
         model: Any,
         initialization_examples: Any,
-        features: Sequence[str] | None = None,
-        classes: Sequence[Any] | None = None,
+        features: Names | None = None,
+        classes: Names | None = None,
         transformations: Any = None,
         *,
         output_space: OutputSpace | None = None,
