@@ -70,10 +70,12 @@ def check_model(predictor: Predictor, background: Background, base: NDArray[np.f
     if model.labels and len(model.labels) != n_classes:
         raise Unsound(f"the model has {len(model.labels)} classes and the explainer {n_classes}")
     try:
-        outputs = predictor.outputs(background.table)
+        outputs, said = predictor.outputs(background.table), model.predict(background.table)
     except Exception as error:  # a model that was tampered with may raise anything
         raise Unsound(f"the model does not take the background: {first_line(error)}") from error
     _expect(outputs, (background.table.n_rows, len(base)), "the model's answer")
+    if model.labels and said is not None and not set(said.tolist()) <= set(model.labels):
+        raise Unsound("the model answers other labels than it is said to have")
     mean = background.weights @ outputs
     scale = Scale.of(outputs, predictor.space)
     if not scale.error(base[np.newaxis], mean[np.newaxis]) <= BASE_VALUES:

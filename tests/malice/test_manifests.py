@@ -9,7 +9,7 @@ import pytest
 
 from scoring.arrays import mapped
 from scoring.artifact import artifact_sha256, load, read_manifest, save
-from scoring.errors import ArtifactCorrupt, ArtifactUntrusted
+from scoring.errors import ArtifactCorrupt, ArtifactMissing, ArtifactUntrusted
 from tests import saved
 from tests.malice.hostile import ARRAYS, touch
 from tests.saved import explainer, manifest_of, sign
@@ -156,3 +156,56 @@ def test_a_pickle_under_another_models_name_does_not_run(artifact, tmp_path, mar
         sign(damaged, files=said["files"], model=said["model"] | {"form": form})
         with pytest.raises(ArtifactCorrupt, match=file):
             load(damaged)
+
+
+BAD_LABELS = [
+    None,
+    5,
+    [[1], [2]],
+    [{"a": 1}, 2],
+    [None, None],
+    ["a", 1],
+    [0, 0],
+    [10**30, 1],
+    ["a", "b"],
+]
+
+
+@pytest.mark.parametrize("labels", BAD_LABELS, ids=str)
+def test_labels_that_are_not_the_models_are_refused(damaged, labels):
+    said = manifest_of(damaged)
+    told = labels if isinstance(labels, list) else []
+    sign(damaged, labels=told, model=said["model"] | {"labels": labels})
+    with pytest.raises(ArtifactCorrupt, match=r"labels|classes"):
+        load(damaged)
+
+
+def rewrite(artifact, name, change):
+    """Change an array as an attacker would, manifest and all."""
+    path = artifact / "arrays" / f"{name}.npy"
+    np.save(path, change(np.load(path)))
+    sign(artifact)
+
+
+@pytest.mark.parametrize("factor", [0.0, -1.0, 1e300])
+def test_an_operator_that_does_not_add_up_is_refused(damaged, factor):
+    rewrite(damaged, "operator", lambda operator: factor * operator)
+    with pytest.raises(ArtifactCorrupt, match="add up"):
+        load(damaged)
+
+
+def test_a_sample_that_the_model_would_refuse_is_refused(damaged):
+    rewrite(damaged, "sample", lambda sample: np.full_like(sample, np.nan))
+    with pytest.raises(ArtifactCorrupt, match="sample lacks"):
+        load(damaged)
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "scoring_explainer.pkl", "model.onnx"])
+def test_links_to_themselves_and_out_of_the_artifact_are_refused(damaged, tmp_path, name):
+    outside = tmp_path / "outside"
+    (damaged / name).rename(outside)
+    for target in (outside, damaged / name):
+        (damaged / name).symlink_to(target)
+        with pytest.raises((ArtifactUntrusted, ArtifactMissing)):
+            load(damaged)
+        (damaged / name).unlink()
