@@ -2,85 +2,22 @@
 
 from __future__ import annotations
 
-import math
-import numbers
-import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
-from functools import cached_property
-from typing import Any, Literal
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.errors import LISTED_VIOLATIONS, ParameterError, RowsError, Violation
+from scoring.encode import Violations, encode_categories, encode_numbers
+from scoring.errors import ParameterError, RowsError, Violation
+from scoring.feature import Feature, Kind
 from scoring.table import Table
 
-__all__ = ["Feature", "FeatureSchema", "Names", "Violations", "infer_for", "is_frame"]
-
-Kind = Literal["number", "integer", "boolean", "category"]
+__all__ = ["FeatureSchema", "Names", "infer_for", "is_frame"]
 
 Names = Sequence[Any] | NDArray[Any]
 """Names as people have them: a list, or an array such as scikit-learn's `feature_names`."""
-
-
-class Violations:
-    """Broken rules as they are found: the first hundred in full, the rest counted."""
-
-    def __init__(self) -> None:
-        self.listed: list[Violation] = []
-        self.total = 0
-
-    def add(self, row: int | None, column: str | None, rule: str) -> None:
-        """Note one."""
-        self.total += 1
-        if len(self.listed) < LISTED_VIOLATIONS:
-            self.listed.append(Violation(row, column, rule))
-
-    def raise_if_any(self) -> None:
-        """Raise RowsError with all of them."""
-        if self.total:
-            raise RowsError(self.listed, self.total)
-
-
-@dataclass(frozen=True)
-class Feature:
-    """One raw feature.
-
-    `dtype` is the pandas dtype that training had, `categories` the values training saw, and
-    `missing_none` tells whether training wrote a missing category as None rather than NaN.
-    `allows_missing`, `allows_unseen` and `limit`, the largest absolute value of a number, are found
-    by asking the model, at distillation.
-    """
-
-    name: str
-    kind: Kind = "number"
-    dtype: str = "float64"
-    minimum: float | None = None
-    maximum: float | None = None
-    categories: tuple[str | int, ...] = ()
-    allows_missing: bool = False
-    allows_unseen: bool = False
-    missing_none: bool = False
-    limit: float = sys.float_info.max
-
-    @property
-    def is_category(self) -> bool:
-        """Whether the matrix holds codes instead of the values."""
-        return self.kind == "category"
-
-    @property
-    def missing(self) -> float | None:
-        """What stands for a missing category when the model is called."""
-        return None if self.missing_none else math.nan
-
-    @cached_property
-    def code_of(self) -> dict[str | int, int]:
-        """The code of each category that training saw."""
-        return {value: code for code, value in enumerate(self.categories)}
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {f.name: getattr(self, f.name) for f in fields(self)}
 
 
 @dataclass(frozen=True)
@@ -183,10 +120,10 @@ class FeatureSchema:
         for j, feature in enumerate(self.features):
             values = columns[feature.name]
             if feature.is_category:
-                extended = _encode_categories(feature, values, codes[:, j], violations, notes)
+                extended = encode_categories(feature, values, codes[:, j], violations, notes)
                 categories.append(extended)
             else:
-                _encode_numbers(feature, values, codes[:, j], violations)
+                encode_numbers(feature, values, codes[:, j], violations)
                 categories.append(())
         violations.raise_if_any()
         if more := notes.total - len(notes.listed):
@@ -296,102 +233,3 @@ def _infer_feature(name: str, column: Any) -> Feature:
         f"must hold numbers, booleans, text or categories; its dtype is {dtype}",
         "Convert it before training (a date to a number of days, say).",
     )
-
-
-def _encode_numbers(
-    feature: Feature,
-    values: Sequence[Any] | NDArray[Any],
-    out: NDArray[np.float64],
-    violations: Violations,
-) -> None:
-    """Fill `out` (n_rows,) with the values of a numeric feature, or note what is wrong."""
-    if _plain_numbers(feature, values):
-        try:
-            out[:] = values
-        except OverflowError:
-            pass
-        else:
-            if (np.abs(out) <= feature.limit).all() and _fits_kind(feature, out):
-                return
-    for row, value in enumerate(values):
-        number, rule = _number(feature, value)
-        out[row] = number
-        if rule:
-            violations.add(row, feature.name, rule)
-
-
-def _fits_kind(feature: Feature, numbers_: NDArray[np.float64]) -> bool:
-    if feature.kind == "integer":
-        return bool((np.floor(numbers_) == numbers_).all())
-    return feature.kind != "boolean" or bool(((numbers_ == 0) | (numbers_ == 1)).all())
-
-
-def _plain_numbers(feature: Feature, values: Sequence[Any] | NDArray[Any]) -> bool:
-    """Whether all values are numbers at a glance, so that they can be converted at once."""
-    if isinstance(values, np.ndarray):
-        return values.dtype.kind in "iufb"
-    types = set(map(type, values))
-    return types <= {bool} if feature.kind == "boolean" else types <= {int, float}
-
-
-def _number(feature: Feature, value: Any) -> tuple[float, str]:  # noqa: PLR0911 one for each rule
-    """One value as a float, and the rule that it breaks ('' for none)."""
-    if _is_missing_scalar(value):
-        return math.nan, "" if feature.allows_missing else "must not be missing"
-    if feature.kind == "boolean":
-        flag = isinstance(value, (bool, np.bool_))
-        if flag or (isinstance(value, np.generic) and value in (0, 1)):
-            return float(value), ""
-        return math.nan, "must be true or false"
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
-        return math.nan, f"must be a number, not {_kind_of(value)}"
-    try:
-        number = float(value)
-    except OverflowError:
-        return math.nan, "must fit a 64-bit float"
-    if not math.isfinite(number):
-        return math.nan, "must be finite"
-    if feature.kind == "integer" and number != math.floor(number):
-        return math.nan, "must be a whole number"
-    if abs(number) > feature.limit:
-        return math.nan, f"must lie between {-feature.limit:.4g} and {feature.limit:.4g}"
-    return number, ""
-
-
-def _kind_of(value: Any) -> str:
-    names = {bool: "a boolean", str: "text", list: "a list", dict: "an object"}
-    names |= {int: "a number", float: "a number"}
-    return names.get(type(value), "another type")
-
-
-def _encode_categories(
-    feature: Feature,
-    values: Sequence[Any] | NDArray[Any],
-    out: NDArray[np.float64],
-    violations: Violations,
-    notes: Violations,
-) -> tuple[str | int, ...]:
-    """Fill `out` (n_rows,) with codes; return the categories, with the unseen ones at the end."""
-    kind = int if feature.categories and isinstance(feature.categories[0], int) else str
-    codes = feature.code_of
-    unseen: dict[Any, int] = {}
-    for row, value in enumerate(values):
-        if _is_missing_scalar(value):
-            out[row] = math.nan
-            if not feature.allows_missing:
-                violations.add(row, feature.name, "must not be missing")
-        elif type(value) is not kind and not isinstance(value, np.str_):
-            rule = "text" if kind is str else "a whole number"
-            violations.add(row, feature.name, f"must be {rule}, not {_kind_of(value)}")
-        elif (code := codes.get(value)) is not None:
-            out[row] = code
-        elif feature.allows_unseen:
-            out[row] = unseen.setdefault(value, len(codes) + len(unseen))
-            notes.add(row, feature.name, "holds a category that training never saw")
-        else:
-            violations.add(row, feature.name, "must be one of the categories that training saw")
-    return feature.categories + tuple(unseen)
-
-
-def _is_missing_scalar(value: Any) -> bool:
-    return value is None or (isinstance(value, float) and math.isnan(value))

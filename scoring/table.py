@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scoring.errors import Violation
-
-if TYPE_CHECKING:
-    from scoring.schema import Feature
+from scoring.feature import Feature
 
 __all__ = ["Table", "to_array", "to_frame"]
 

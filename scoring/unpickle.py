@@ -28,9 +28,10 @@ import numpy as np
 from scoring.background import Background
 from scoring.coalitions import Design
 from scoring.errors import ArtifactCorrupt, ArtifactError, ArtifactUntrusted, Violation
+from scoring.feature import Feature
 from scoring.games.rbf import Expansion
 from scoring.predictor import Model, Predictor
-from scoring.schema import Feature, FeatureSchema
+from scoring.schema import FeatureSchema
 from scoring.scoring_explainers import KernelScoringExplainer
 from scoring.table import Table
 
@@ -45,7 +46,8 @@ CLASSES: dict[tuple[str, str], type] = {
     ("scoring.errors", "Violation"): Violation,
     ("scoring.games.rbf", "Expansion"): Expansion,
     ("scoring.predictor", "Predictor"): Predictor,
-    ("scoring.schema", "Feature"): Feature,
+    ("scoring.feature", "Feature"): Feature,
+    ("scoring.schema", "Feature"): Feature,  # where it was in the first artifacts
     ("scoring.schema", "FeatureSchema"): FeatureSchema,
     ("scoring.scoring_explainers", "KernelScoringExplainer"): KernelScoringExplainer,
     ("scoring.table", "Table"): Table,

@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 
 from scoring.background import Background
 from scoring.coalitions import Design
+from scoring.feature import Feature
 from scoring.forms.parity import Scale
 from scoring.forms.refused import Unsound, first_line
 from scoring.games.rbf import Expansion
 from scoring.predictor import Predictor
-from scoring.schema import Feature, FeatureSchema
+from scoring.schema import FeatureSchema
 from scoring.table import Table
 
 __all__ = ["check_model", "check_state"]

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scoring.errors import ParameterError, RowsError
-from scoring.schema import Feature, FeatureSchema, infer_for
+from scoring.feature import Feature
+from scoring.schema import FeatureSchema, infer_for
 from scoring.table import to_array, to_frame
 
 

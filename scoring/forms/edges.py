@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.background import Background
+from scoring.feature import Feature
 from scoring.forms.estimators import sklearn_trees
-from scoring.schema import Feature, FeatureSchema
+from scoring.schema import FeatureSchema
 from scoring.table import Table
 
 __all__ = ["edge_rows", "held_out_rows", "threshold_rows"]

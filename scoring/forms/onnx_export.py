@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from scoring.feature import Feature
 from scoring.forms.estimators import sklearn_trees
 from scoring.forms.onnx import OnnxModel
 from scoring.forms.refused import FormRefused, first_line
 from scoring.predictor import EstimatorModel, OutputSpace
-from scoring.schema import Feature, FeatureSchema
+from scoring.schema import FeatureSchema
 
 __all__ = ["candidates"]
 

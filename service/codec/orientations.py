@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any
 
+from scoring.encode import Violations
 from scoring.errors import LISTED_VIOLATIONS
-from scoring.schema import Violations
 from service.codec.json_text import RepeatedKeys
 from service.errors import TooManyRows
 

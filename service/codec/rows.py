@@ -9,8 +9,9 @@ from typing import Any
 
 import orjson
 
+from scoring.encode import Violations
 from scoring.errors import RowsError
-from scoring.schema import FeatureSchema, Violations
+from scoring.schema import FeatureSchema
 from scoring.table import Table
 from service.codec.json_text import parse
 from service.codec.orientations import Columns, read

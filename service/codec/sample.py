@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.schema import Feature, FeatureSchema
+from scoring.feature import Feature
+from scoring.schema import FeatureSchema
 
 __all__ = ["feature_documents", "sample_body"]
 

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.explanation import LocalExplanation, Scored
+from scoring.feature import Feature
 from scoring.predictor import OutputSpace, Predictor
-from scoring.schema import Feature, FeatureSchema
+from scoring.schema import FeatureSchema
 from scoring.table import Table
 from service.scorer import Scorer
 

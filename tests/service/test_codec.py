@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 
 from scoring.errors import RowsError, Violation
-from scoring.schema import Feature, FeatureSchema
+from scoring.feature import Feature
+from scoring.schema import FeatureSchema
 from service import codec
 from service.codec.json_text import RepeatedKeys, parse
 from service.errors import BrokenBody, TooManyRows

@@ -1,0 +1,134 @@
+"""Values of one feature to codes, and every rule that they break."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scoring.errors import LISTED_VIOLATIONS, RowsError, Violation
+from scoring.feature import Feature
+
+__all__ = ["Violations", "encode_categories", "encode_numbers"]
+
+
+class Violations:
+    """Broken rules as they are found: the first hundred in full, the rest counted."""
+
+    def __init__(self) -> None:
+        self.listed: list[Violation] = []
+        self.total = 0
+
+    def add(self, row: int | None, column: str | None, rule: str) -> None:
+        """Note one."""
+        self.total += 1
+        if len(self.listed) < LISTED_VIOLATIONS:
+            self.listed.append(Violation(row, column, rule))
+
+    def raise_if_any(self) -> None:
+        """Raise RowsError with all of them."""
+        if self.total:
+            raise RowsError(self.listed, self.total)
+
+
+def encode_numbers(
+    feature: Feature,
+    values: Sequence[Any] | NDArray[Any],
+    out: NDArray[np.float64],
+    violations: Violations,
+) -> None:
+    """Fill `out` (n_rows,) with the values of a numeric feature, or note what is wrong."""
+    if _plain_numbers(feature, values):
+        try:
+            out[:] = values
+        except OverflowError:
+            pass
+        else:
+            if (np.abs(out) <= feature.limit).all() and _fits_kind(feature, out):
+                return
+    for row, value in enumerate(values):
+        number, rule = _number(feature, value)
+        out[row] = number
+        if rule:
+            violations.add(row, feature.name, rule)
+
+
+def _fits_kind(feature: Feature, numbers_: NDArray[np.float64]) -> bool:
+    if feature.kind == "integer":
+        return bool((np.floor(numbers_) == numbers_).all())
+    return feature.kind != "boolean" or bool(((numbers_ == 0) | (numbers_ == 1)).all())
+
+
+def _plain_numbers(feature: Feature, values: Sequence[Any] | NDArray[Any]) -> bool:
+    """Whether all values are numbers at a glance, so that they can be converted at once."""
+    if isinstance(values, np.ndarray):
+        return values.dtype.kind in "iufb"
+    types = set(map(type, values))
+    return types <= {bool} if feature.kind == "boolean" else types <= {int, float}
+
+
+def _number(feature: Feature, value: Any) -> tuple[float, str]:  # noqa: PLR0911 one for each rule
+    """One value as a float, and the rule that it breaks ('' for none)."""
+    if _is_missing_scalar(value):
+        return math.nan, "" if feature.allows_missing else "must not be missing"
+    if feature.kind == "boolean":
+        flag = isinstance(value, (bool, np.bool_))
+        if flag or (isinstance(value, np.generic) and value in (0, 1)):
+            return float(value), ""
+        return math.nan, "must be true or false"
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
+        return math.nan, f"must be a number, not {_kind_of(value)}"
+    try:
+        number = float(value)
+    except OverflowError:
+        return math.nan, "must fit a 64-bit float"
+    if not math.isfinite(number):
+        return math.nan, "must be finite"
+    if feature.kind == "integer" and number != math.floor(number):
+        return math.nan, "must be a whole number"
+    if abs(number) > feature.limit:
+        return math.nan, f"must lie between {-feature.limit:.4g} and {feature.limit:.4g}"
+    return number, ""
+
+
+def _kind_of(value: Any) -> str:
+    names = {bool: "a boolean", str: "text", list: "a list", dict: "an object"}
+    names |= {int: "a number", float: "a number"}
+    return names.get(type(value), "another type")
+
+
+def encode_categories(
+    feature: Feature,
+    values: Sequence[Any] | NDArray[Any],
+    out: NDArray[np.float64],
+    violations: Violations,
+    notes: Violations,
+) -> tuple[str | int, ...]:
+    """Fill `out` (n_rows,) with codes; return the categories, with the unseen ones at the end."""
+    kind = int if feature.categories and isinstance(feature.categories[0], int) else str
+    codes = feature.code_of
+    unseen: dict[Any, int] = {}
+    for row, value in enumerate(values):
+        if _is_missing_scalar(value):
+            out[row] = math.nan
+            if not feature.allows_missing:
+                violations.add(row, feature.name, "must not be missing")
+        elif type(value) is not kind and not isinstance(value, np.str_):
+            rule = "text" if kind is str else "a whole number"
+            violations.add(row, feature.name, f"must be {rule}, not {_kind_of(value)}")
+        elif (code := codes.get(value)) is not None:
+            out[row] = code
+        elif feature.allows_unseen:
+            out[row] = unseen.setdefault(value, len(codes) + len(unseen))
+            notes.add(row, feature.name, "holds a category that training never saw")
+        else:
+            violations.add(row, feature.name, "must be one of the categories that training saw")
+    return feature.categories + tuple(unseen)
+
+
+def _is_missing_scalar(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))

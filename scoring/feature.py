@@ -1,0 +1,53 @@
+"""One raw feature: what it is called, what its values are, and what is accepted."""
+
+from __future__ import annotations
+
+import math
+import sys
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Any, Literal
+
+__all__ = ["Feature", "Kind"]
+
+Kind = Literal["number", "integer", "boolean", "category"]
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One raw feature.
+
+    `dtype` is the pandas dtype that training had, `categories` the values training saw, and
+    `missing_none` tells whether training wrote a missing category as None rather than NaN.
+    `allows_missing`, `allows_unseen` and `limit`, the largest absolute value of a number, are found
+    by asking the model, at distillation.
+    """
+
+    name: str
+    kind: Kind = "number"
+    dtype: str = "float64"
+    minimum: float | None = None
+    maximum: float | None = None
+    categories: tuple[str | int, ...] = ()
+    allows_missing: bool = False
+    allows_unseen: bool = False
+    missing_none: bool = False
+    limit: float = sys.float_info.max
+
+    @property
+    def is_category(self) -> bool:
+        """Whether the matrix holds codes instead of the values."""
+        return self.kind == "category"
+
+    @property
+    def missing(self) -> float | None:
+        """What stands for a missing category when the model is called."""
+        return None if self.missing_none else math.nan
+
+    @cached_property
+    def code_of(self) -> dict[str | int, int]:
+        """The code of each category that training saw."""
+        return {value: code for code, value in enumerate(self.categories)}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {f.name: getattr(self, f.name) for f in fields(self)}
