@@ -76,3 +76,27 @@ def mixed():
         ]
     ).fit(x, y)
     return x, y, model
+
+
+@pytest.fixture(scope="module")
+def original():
+    """A small distilled explainer."""
+    from tests.saved import explainer
+
+    return explainer()
+
+
+@pytest.fixture(scope="module")
+def artifact(original, tmp_path_factory):
+    """It, saved."""
+    from scoring.artifact import save
+
+    return save(original, tmp_path_factory.mktemp("artifacts") / "logistic")
+
+
+@pytest.fixture
+def damaged(artifact, tmp_path):
+    """A copy of the artifact, for a test to damage."""
+    from tests.saved import copy
+
+    return copy(artifact, tmp_path / "damaged")

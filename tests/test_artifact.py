@@ -28,21 +28,6 @@ print(json.dumps([loaded.explain(rows), loaded.predict(rows).tolist(), heavy]))
 """
 
 
-@pytest.fixture(scope="module")
-def original():
-    return explainer()
-
-
-@pytest.fixture(scope="module")
-def artifact(original, tmp_path_factory):
-    return save(original, tmp_path_factory.mktemp("artifacts") / "logistic")
-
-
-@pytest.fixture
-def damaged(artifact, tmp_path):
-    return saved.copy(artifact, tmp_path / "damaged")
-
-
 # --- The same again -------------------------------------------------------------------------------
 
 

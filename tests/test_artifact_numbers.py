@@ -15,22 +15,7 @@ from scoring.forms.refused import Unsound
 from scoring.schema import FeatureSchema
 from scoring.verify import check_model, check_state
 from tests import saved
-from tests.saved import explainer, manifest_of, sign
-
-
-@pytest.fixture(scope="module")
-def original():
-    return explainer()
-
-
-@pytest.fixture(scope="module")
-def artifact(original, tmp_path_factory):
-    return save(original, tmp_path_factory.mktemp("artifacts") / "logistic")
-
-
-@pytest.fixture
-def damaged(artifact, tmp_path):
-    return saved.copy(artifact, tmp_path / "damaged")
+from tests.saved import manifest_of, sign
 
 
 def break_array(artifact, name, change):

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from scoring.artifact import load, read_manifest, save
+from scoring.artifact import load, read_manifest
 from scoring.errors import (
     ArtifactCorrupt,
     ArtifactMissing,
@@ -14,23 +14,7 @@ from scoring.errors import (
     ArtifactUntrusted,
 )
 from tests import saved
-from tests.saved import explainer, manifest_of, rows, sign
-
-
-@pytest.fixture(scope="module")
-def original():
-    return explainer()
-
-
-@pytest.fixture(scope="module")
-def artifact(original, tmp_path_factory):
-    return save(original, tmp_path_factory.mktemp("artifacts") / "logistic")
-
-
-@pytest.fixture
-def damaged(artifact, tmp_path):
-    return saved.copy(artifact, tmp_path / "damaged")
-
+from tests.saved import manifest_of, rows, sign
 
 FILES = (
     "manifest.json", "scoring_explainer.pkl", "model.onnx", "arrays/operator.npy",
