@@ -1,0 +1,77 @@
+"""What has to be reached, and whether it was."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmarks.contenders import BASE_VALUES_AGREE
+from benchmarks.serving import NOT_SERVED
+
+
+@dataclass(frozen=True)
+class Target:
+    """One requirement and what was measured of it."""
+
+    what: str
+    wanted: str
+    measured: str
+    met: bool
+
+
+def targets(results):
+    """Hold a run's results against every requirement."""
+    return [
+        *_no_slower(results.cells),
+        *_no_less_precise(results.errors),
+        _same_games(results.cells),
+        *_serving(results.overhead, results.process),
+    ]
+
+
+def _no_slower(cells):
+    for workload in dict.fromkeys(cell.workload for cell in cells):
+        ratios = [np.median(c.ratios()) for c in cells if c.workload == workload]
+        yield Target(
+            f"{workload}: time over shap's, slowest size",
+            "≤ 1 ×",
+            f"{max(ratios):.2f} ×",
+            bool(max(ratios) <= 1),
+        )
+
+
+def _no_less_precise(errors):
+    for each in errors:
+        ours, peer = np.mean(each.ours), np.mean(each.peer)
+        what = f"{each.workload}: error, no more than shap's"
+        yield Target(what, f"≤ {peer:.2%}", f"{ours:.2%}", bool(ours <= peer))
+
+
+def _same_games(cells):
+    apart = max(cell.base_values_apart for cell in cells)
+    return Target(
+        "base values, largest difference",
+        f"≤ {BASE_VALUES_AGREE:g}",
+        f"{apart:.1g}",
+        apart <= BASE_VALUES_AGREE,
+    )
+
+
+def _serving(overhead, process):
+    # Medians: a neighbour on the machine may hold up any single request or start.
+    added, ready = np.median(overhead.added), np.median(process.seconds_to_ready)
+    resident = max(process.resident_mib)
+    yield Target(
+        "one row by POST /score, over the library call",
+        "≤ 2 ms",
+        f"{added:.2f} ms",
+        bool(added <= 2),
+    )
+    yield Target("server ready, from its start", "< 2 s", f"{ready:.2f} s", bool(ready < 2))
+    yield Target(
+        "resident before the first request", "< 200 MiB", f"{resident:.0f} MiB", resident < 200
+    )
+    imported = ", ".join(process.imported) or "none"
+    what = f"imported by the server, of {', '.join(NOT_SERVED)}"
+    yield Target(what, "none", imported, not process.imported)
