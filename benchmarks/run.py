@@ -85,7 +85,10 @@ def _write(output, results, met):
     print(text)
     output.mkdir(parents=True, exist_ok=True)
     (output / "RESULTS.md").write_text(text, encoding="utf-8")
-    raw = dataclasses.asdict(results) | {"targets": [dataclasses.asdict(t) for t in met]}
+    raw = dataclasses.asdict(results) | {
+        "overhead": results.overhead.percentiles(),
+        "targets": [dataclasses.asdict(target) for target in met],
+    }
     (output / "results.json").write_text(json.dumps(raw, indent=1) + "\n", encoding="utf-8")
 
 

@@ -41,6 +41,15 @@ class Overhead:
         """What HTTP added, exchange by exchange."""
         return np.subtract(self.http, self.library)
 
+    def percentiles(self):
+        """A thousand exchanges in a few figures."""
+        figures = {"http": self.http, "library": self.library, "added": self.added}
+        told = [5, 25, 50, 75, 95]
+        return {
+            name: dict(zip(map(str, told), np.percentile(some, told).tolist(), strict=True))
+            for name, some in figures.items()
+        }
+
 
 @dataclass(frozen=True)
 class Process:
