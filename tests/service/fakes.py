@@ -45,6 +45,7 @@ class FakeModel:
     schema: FeatureSchema = SCHEMA
     spaces: tuple[OutputSpace, ...] = ("probability",)
     labels: tuple[Any, ...] = ("no", "yes")
+    raises: bool = True
 
     @property
     def weights(self) -> NDArray[np.float64]:
@@ -52,7 +53,7 @@ class FakeModel:
 
     def outputs(self, table: Table, space: OutputSpace) -> NDArray[np.float64]:
         first = table.codes[:, 0]
-        if (first == RAISE).any():
+        if self.raises and (first == RAISE).any():
             raise RuntimeError(f"cannot convert {table.codes.tolist()} to something better")
         yes = 0.5 + np.nan_to_num(table.codes) @ self.weights
         yes[first == NOT_A_NUMBER] = np.nan
@@ -95,10 +96,10 @@ class FakeExplainer:
         return Scored(self.predictor.predictions(table), outputs, explanation)
 
 
-def fake_scorer() -> Scorer:
-    """A scorer as `load_scorers` would make it."""
+def fake_scorer(*, raises: bool = True) -> Scorer:
+    """A scorer as `load_scorers` would make it; `raises` for one whose model has a bug."""
     sample = np.array([40.0, 3.0, 1.0, 0.0, np.nan])
-    return Scorer("houses", FakeExplainer(FakeModel(), "houses", sample), "ab" * 32)
+    return Scorer("houses", FakeExplainer(FakeModel(raises=raises), "houses", sample), "ab" * 32)
 
 
 def tiny_scorer() -> Scorer:

@@ -26,7 +26,9 @@ content_types = st.one_of(
 
 def test_any_body_over_http():
     statuses: Counter[int] = Counter()
-    with served({"houses": fake_scorer()}, Settings(max_rows=20, max_body_bytes=5_000)) as client:
+    # Hypothesis tries constants that it reads in the sources, the one of the bug among them.
+    scorers = {"houses": fake_scorer(raises=False)}
+    with served(scorers, Settings(max_rows=20, max_body_bytes=5_000)) as client:
 
         @settings(
             max_examples=N_BODIES,

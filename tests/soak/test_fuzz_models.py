@@ -86,11 +86,11 @@ def values_of(feature):
         known = st.sampled_from(feature.categories)
         value = known | texts if feature.allows_unseen else known
     elif feature.kind == "integer":
-        value = st.integers(-(2**70), 2**70)
+        value = st.integers(-int(feature.limit), int(feature.limit))
     elif feature.kind == "boolean":
         value = st.booleans()
     else:
-        value = numbers
+        value = numbers.filter(lambda number: abs(number) <= feature.limit)
     return value | st.none() if feature.allows_missing else value
 
 
