@@ -62,7 +62,7 @@ def test_it_agrees_with_scikit_learn_within_the_spread_of_the_repeats(classes):
     model, x, y = classes
     ours = quiet(model, metric="accuracy_score", n_repeats=30).explain_global(x, y)
     theirs = permutation_importance(model, x, y, n_repeats=30, random_state=1)
-    assert ours.standard_deviations is not None
+    assert ours.standard_deviations is not None  # narrows the type; used in the next line
     spread = np.hypot(ours.standard_deviations, theirs.importances_std) + 1e-3
     assert (np.abs(ours.values - theirs.importances_mean) < spread).all()
 

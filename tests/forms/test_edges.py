@@ -44,7 +44,7 @@ def test_threshold_rows_stand_on_both_sides_of_every_split():
     predictor, background = fitted(RandomForestRegressor(5, random_state=0), VALUES)
     estimator = predictor.model.estimator
     table = edges.threshold_rows(estimator, predictor.schema, background)
-    assert table is not None
+    assert table is not None  # narrows the type; what it holds is checked below
     trees = list(sklearn_trees(estimator))
     assert len(trees) == 5
     for tree in trees:
@@ -63,7 +63,7 @@ def test_a_copy_is_held_against_the_thresholds_too():
     facts = order.carry(predictor, background, sample).facts
     edge_rows = edges.edge_rows(predictor.schema, background)
     thresholds = edges.threshold_rows(predictor.model.estimator, predictor.schema, background)
-    assert thresholds is not None
+    assert thresholds is not None  # narrows the type; its rows are counted below
     assert facts["parity"]["edge_rows"] == edge_rows.n_rows + thresholds.n_rows
 
 
@@ -71,7 +71,7 @@ def test_threshold_rows_tell_a_double_from_a_single_comparison():
     """What scikit-learn compares in single precision, a copy must too."""
     predictor, background = fitted(RandomForestRegressor(5, random_state=0), VALUES)
     table = edges.threshold_rows(predictor.model.estimator, predictor.schema, background)
-    assert table is not None
+    assert table is not None  # narrows the type; what it holds is checked below
     parity = Parity.of(predictor.model, ["value"], table)
     reasons = {}
     for name, candidate in _all_candidates(predictor.model, "value"):

@@ -154,7 +154,7 @@ def test_a_bare_function_asks_for_the_estimator():
 
 
 def test_a_model_that_nothing_carries_says_why():
-    class Local(LinearRegression):  # type: ignore[misc]  # scikit-learn has no types
+    class Local(LinearRegression):  # type: ignore[misc]  # scikit-learn is untyped, so its classes are Any
         """Cannot be pickled: its class is nowhere to be found."""
 
     with pytest.raises(ArtifactUnsupported, match=r"onnx: .*skops: .*pickle: "):

@@ -36,7 +36,7 @@ def command(*arguments, **variables):
 def serving(*arguments, **variables):
     """Serve on a free port; yields a client and the process."""
     process = command("serve", "--port", "0", *arguments, **variables)
-    assert process.stderr is not None
+    assert process.stderr is not None  # narrows the type: command() always pipes it
     try:
         told: list[str] = []
         while not (ready := re.search(r"ready on (http://\S+)", "".join(told[-1:]))):

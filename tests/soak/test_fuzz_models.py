@@ -77,7 +77,7 @@ def scorer(request, mixed, tmp_path_factory):
             rows, _, model = mixed
     directory = tmp_path_factory.mktemp(request.param)
     save(KernelScoringExplainer(TabularExplainer(model, rows[:100])), directory)
-    print(request.param, "travels as", read_manifest(directory)["model"]["form"])  # noqa: T201 for -s
+    print(request.param, "travels as", read_manifest(directory)["model"]["form"])  # noqa: T201 tells the form under pytest -s
     return Scorer("model", load(directory), artifact_sha256(directory))
 
 
