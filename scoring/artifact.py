@@ -5,6 +5,7 @@
     scoring_explainer.pkl    our own small classes, and names of what follows
     arrays/*.npy             every array, memory-mapped
     model.onnx | model.skops | model.pkl    unless the arrays are the model
+    surrogate.*              what is explained instead, where a surrogate is; in the same forms
     manifest.json            what each of them must be; written last, checked first
 """
 
@@ -12,9 +13,9 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,29 @@ from scoring.errors import ArtifactCorrupt, ArtifactError, ArtifactUnsupported, 
 from scoring.forms import order
 from scoring.forms.refused import Unsound
 from scoring.manifest import MANIFEST, PICKLE, Manifest
+from scoring.predictor import Predictor
 from scoring.scoring_explainers import KernelScoringExplainer
 
 __all__ = ["artifact_sha256", "load", "read_manifest", "save"]
 
 AGAIN = "Save the explainer again."
+
+MODELS = {"model": "predictor", "surrogate": "surrogate"}
+"""What models an artifact can hold: the name in files and manifest, and the attribute."""
+
+
+@dataclass(frozen=True)
+class _Form:
+    """One model as the manifest describes it; `facts` are empty where there is none."""
+
+    who: str
+    facts: dict[str, Any]
+    files: tuple[str, ...]
+
+    @property
+    def file(self) -> str:
+        """The file to name when something is wrong with the model."""
+        return self.files[0] if self.files else PICKLE
 
 
 def save(
@@ -87,20 +106,21 @@ def load(path: str | os.PathLike[str], expect_sha256: str | None = None) -> Kern
         With the file, what is wrong with it, and what to do; nothing of the file has run.
     """
     opened = Manifest.open(Path(path), expect_sha256)
-    facts = opened.said["model"]
-    model_files = [name for name in opened.files if name.startswith("model.")]
-    order.check_form(facts, model_files, pinned=expect_sha256 is not None)
+    forms = {who: _form(opened, who, pinned=expect_sha256 is not None) for who in MODELS}
     contents = opened.check_files()
     kind, state = unpickle.loads(contents[PICKLE], lambda name: _resolve(name, opened), PICKLE)
     if not hasattr(kind, "restore"):
         raise ArtifactCorrupt(PICKLE, "it does not hold a scoring explainer", AGAIN)
     with _named(PICKLE):
         verify.check_state(state)
-    expansion = state.get("expansion")
-    model = order.take(facts, contents, state["predictor"].schema, expansion)
-    state["predictor"] = replace(state["predictor"], model=model)
-    with _named(model_files[0] if model_files else PICKLE):
-        verify.check_model(state["predictor"], state["background"], state["base_values"])
+    for who, attribute in MODELS.items():
+        _take_model(state, attribute, forms[who], contents)
+    explained = "surrogate" if state.get("surrogate") is not None else "model"
+    for who, attribute in MODELS.items():
+        if state.get(attribute) is not None:
+            base_values = state["base_values"] if who == explained else None
+            with _named(forms[who].file):
+                verify.check_model(state[attribute], state["background"], base_values)
     actual = manifest.describe(state)
     for key, told in opened.said.items():
         if key in actual and not manifest.agrees(told, actual[key]):
@@ -140,35 +160,75 @@ def _named(file: str) -> Iterator[None]:
         raise ArtifactCorrupt(file, str(error), AGAIN) from None
 
 
+def _form(opened: Manifest, who: str, *, pinned: bool) -> _Form:
+    """What the manifest says of a model, checked before any file of it is read."""
+    files = tuple(name for name in opened.files if name.startswith(f"{who}."))
+    facts = opened.said.get(who, {})
+    if not isinstance(facts, dict) or (files and not facts):
+        raise ArtifactCorrupt(MANIFEST, f"it does not describe its {who}", AGAIN)
+    if facts or who == "model":
+        own_names = [name.replace(who, "model", 1) for name in files]
+        order.check_form(facts, own_names, pinned=pinned)
+    return _Form(who, facts, files)
+
+
+def _take_model(
+    state: dict[str, Any], attribute: str, form: _Form, contents: Mapping[str, bytes]
+) -> None:
+    """Put a model where the pickle only names it."""
+    predictor = state.get(attribute)
+    if (predictor is None) != (not form.facts):
+        raise ArtifactCorrupt(MANIFEST, f"it describes another {form.who} than {PICKLE} has", AGAIN)
+    if predictor is None:
+        return
+    files = {name.replace(form.who, "model", 1): contents[name] for name in form.files}
+    expansion = state.get("expansion") if form.who == "model" else None
+    model = order.take(form.facts, files, predictor.schema, expansion)
+    state[attribute] = replace(predictor, model=model)
+
+
 def _contents(explainer: KernelScoringExplainer) -> tuple[dict[str, bytes], dict[str, Any]]:
     """Every file but the manifest, and what the manifest says."""
     declared = type(explainer).__annotations__  # what is cached beside them is made anew
     state: dict[str, Any] = {name: getattr(explainer, name) for name in declared}
     state["report"] = manifest.plain(explainer.report)
-    predictor = state["predictor"]
-    carried = order.carry(predictor, state["background"], state["sample"], state.get("expansion"))
+    models = {who: state[name] for who, name in MODELS.items() if state.get(name) is not None}
+    carried = {who: _carried(explainer, who, predictor) for who, predictor in models.items()}
     arrays = {
         f"arrays/{name}.npy": array
-        for name, array in named_arrays({k: v for k, v in state.items() if k != "predictor"})
+        for name, array in named_arrays(
+            {k: v for k, v in state.items() if k not in MODELS.values()}
+        )
     }
     names = {id(array): "array:" + file[7:-4] for file, array in arrays.items()}
-    names[id(predictor.model)] = "model"
+    names |= {id(predictor.model): who for who, predictor in models.items()}
     pickled = unpickle.dumps(type(explainer).restore(state), names)
     contents = {file: npy_bytes(array) for file, array in arrays.items()}
-    contents |= {PICKLE: pickled, **carried.files}
+    contents[PICKLE] = pickled
+    for who, each in carried.items():
+        contents |= {name.replace("model", who, 1): data for name, data in each.files.items()}
     said = {
         **manifest.describe(state),
         "format_version": manifest.FORMAT,
         "files": manifest.listing(contents, arrays),
-        "model": manifest.plain(carried.facts),
         "versions": manifest.versions(),
+        **{who: manifest.plain(each.facts) for who, each in carried.items()},
     }
     return contents, said
 
 
+def _carried(explainer: KernelScoringExplainer, who: str, predictor: Predictor) -> order.Carried:
+    """One model in its form."""
+    expansion = explainer.expansion if who == "model" else None
+    apart = who == "model" and explainer.engineered is not None
+    return order.carry(
+        predictor, explainer.background, explainer.sample, expansion, taken_apart=apart
+    )
+
+
 def _resolve(name: str, opened: Manifest) -> Any:
-    """What the pickle's names stand for. The model needs the schema first, so it comes later."""
-    if name == "model":
+    """What the pickle's names stand for. Models need the schema first, so they come later."""
+    if name in MODELS:
         return None
     file = f"arrays/{name.removeprefix('array:')}.npy"
     if file not in opened.files:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,11 @@ class LocalExplanation:
     outputs : float64 (n_rows, n_outputs), what it says of the rows.
     output_space : `probability`, `margin` (log-odds or decision value) or `value`.
     background : how the rows that stand for an absent feature were chosen.
+    remainder : float64 (n_rows, n_outputs), what features that are not listed add up to.
+    feature_map : float64 (n_raw, n_features), where the features are engineered columns: how much
+        of a column belongs to each of `raw_features`. Every column sums to 1.
+    fidelity : how well a surrogate stands for the model, where one is explained.
+    reason_codes : per row the texts that go with its strongest features.
     """
 
     values: NDArray[np.float64]
@@ -34,12 +40,32 @@ class LocalExplanation:
     method: str
     n_coalitions: int = 0
     background: str = ""
+    remainder: NDArray[np.float64] | None = None
+    feature_map: NDArray[np.float64] | None = None
+    raw_features: tuple[str, ...] = ()
+    fidelity: dict[str, Any] | None = None
+    reason_codes: list[list[dict[str, Any]]] | None = None
 
     @property
     def additivity_gap(self) -> NDArray[np.float64]:
         """Per row the largest |base value + sum of values - output|; (n_rows,)."""
-        gap = self.base_values + self.values.sum(axis=1) - self.outputs
+        told = self.base_values + self.values.sum(axis=1)
+        gap = (
+            told - self.outputs if self.remainder is None else told + self.remainder - self.outputs
+        )
         return np.asarray(np.abs(gap).max(axis=1))
+
+    def select(self, indices: Sequence[int]) -> LocalExplanation:
+        """Keep some features; what the others add up to goes to the remainder."""
+        kept = list(indices)
+        others = np.delete(self.values, kept, axis=1).sum(axis=1)  # (n_rows, n_outputs)
+        return replace(
+            self,
+            values=self.values[:, kept],
+            features=tuple(self.features[j] for j in kept),
+            remainder=others if self.remainder is None else others + self.remainder,
+            feature_map=None if self.feature_map is None else self.feature_map[:, kept],
+        )
 
     @property
     def axes(self) -> tuple[str, ...]:
@@ -89,6 +115,10 @@ class GlobalExplanation:
     output_space : of the local values, or the metric's name.
     n_rows : how many rows were explained.
     standard_deviations : float64 (n_features,) over repeats, where there were any.
+    base_values : float64 (n_outputs,), what the model says of the background.
+    feature_map, raw_features : as a local explanation has them.
+    raw_per_output : float64 (n_outputs, n_raw), the mean absolute sums of engineered values.
+    fidelity : how well a surrogate stands for the model, where one is explained.
     """
 
     per_output: NDArray[np.float64]
@@ -99,6 +129,11 @@ class GlobalExplanation:
     n_rows: int
     background: str = ""
     standard_deviations: NDArray[np.float64] | None = None
+    base_values: NDArray[np.float64] | None = None
+    feature_map: NDArray[np.float64] | None = None
+    raw_features: tuple[str, ...] = ()
+    raw_per_output: NDArray[np.float64] | None = None
+    fidelity: dict[str, Any] | None = None
 
     @property
     def values(self) -> NDArray[np.float64]:

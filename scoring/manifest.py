@@ -37,7 +37,7 @@ FORMAT = 1
 """A reader takes this version and older ones; a new field with a default does not raise it."""
 
 NAMES = re.compile(
-    r"scoring_explainer\.pkl|model(\.(probability|margin|value))?\.onnx|model\.skops|model\.pkl"
+    r"scoring_explainer\.pkl|(model|surrogate)((\.(probability|margin|value))?\.onnx|\.skops|\.pkl)"
     r"|arrays/\w+(\.\w+)*\.npy",
     re.ASCII,
 )
@@ -184,6 +184,25 @@ def describe(state: Mapping[str, Any]) -> dict[str, Any]:
             "fidelity": state["report"],
         }
     )
+    described |= plain(_optional(state))
+    return described
+
+
+def _optional(state: Mapping[str, Any]) -> dict[str, Any]:
+    """What only some explainers have."""
+    players, names = state.get("players"), state["predictor"].schema.names
+    described: dict[str, Any] = {}
+    if players is not None:
+        described["groups"] = {
+            name: [names[j] for j in np.flatnonzero(members)]
+            for name, members in zip(players.names, players.membership, strict=True)
+            if members.sum() > 1 or name not in names
+        }
+    if state.get("subset") is not None:
+        names = names if players is None else players.names
+        described["reported"] = [names[j] for j in state["subset"]]
+    if state.get("reason_codes") is not None:
+        described["reason_codes"] = state["reason_codes"].describe()
     return described
 
 

@@ -11,13 +11,16 @@ from numpy.typing import NDArray
 
 from scoring.background import Background
 from scoring.coalitions import Design
-from scoring.errors import ParameterError
+from scoring.engineered import EngineeredKernel
+from scoring.errors import ModelError, ParameterError
 from scoring.explanation import LocalExplanation, Scored
 from scoring.games.choose import known_game
 from scoring.games.game import Game
 from scoring.games.rbf import Expansion, RbfGame
 from scoring.kernel import BLOCK_BYTES, Kernel
+from scoring.players import Players
 from scoring.predictor import Predictor
+from scoring.reasons import ReasonCodes
 from scoring.table import Table
 
 __all__ = ["KernelScoringExplainer"]
@@ -34,7 +37,9 @@ class KernelScoringExplainer:
 
     Parameters
     ----------
-    explainer : a `TabularExplainer`, or a ready `shap.KernelExplainer`.
+    explainer : a `TabularExplainer`, a `MimicExplainer`, or a ready `shap.KernelExplainer`. Of a
+        mimic explainer the surrogate is explained and the model itself predicts; the additivity
+        gap tells how far the two are apart.
     validation : rows that the fidelity report is measured on, best held-out ones; without them,
         rows mixed feature by feature from the training rows.
     tolerance : largest relative RMS error allowed; without `n_coalitions` the smallest design that
@@ -43,6 +48,10 @@ class KernelScoringExplainer:
     n_coalitions : size of the design; by default `2 * n_features + 2048`, and all coalitions with
         up to 12 features, which is exact.
     random_state : seed of the design; nothing is drawn after distillation.
+    engineered : whether to explain a pipeline's columns as well, for `get_raw=False`. The model
+        then travels in a form that can be taken apart, which needs scikit-learn to be served.
+    reason_codes : texts per feature and direction that go with a row's strongest features; see
+        `scoring.reasons`.
     name, version : what the artifact and every answer call the model.
     block_bytes : how much an explanation may allocate at a time beyond its answer, whatever the
         number of rows.
@@ -51,11 +60,15 @@ class KernelScoringExplainer:
     Attributes
     ----------
     predictor, background, design : what is explained, against what, through which coalitions.
-    operator : float64 (n_features, n_coalitions + 2), from the values of coalitions to values.
+    operator : float64 (n_players, n_coalitions + 2), from the values of coalitions to values.
     base_values : float64 (n_outputs,).
     sample : float64 (n_features,), a made-up row that fits the schema.
     report : what distillation measured.
     expansion : the numbers of a kernel machine, where the model is one.
+    players : who gets the values, where features are grouped.
+    subset : the features that are reported, where not all are.
+    surrogate : what is explained instead of the model, where the explainer is a mimic.
+    engineered : the kernel over a pipeline's columns, where asked for.
 
     Raises
     ------
@@ -74,6 +87,11 @@ class KernelScoringExplainer:
     version: str
     block_bytes: int
     expansion: Expansion | None = None
+    players: Players | None = None
+    subset: tuple[int, ...] | None = None
+    surrogate: Predictor | None = None
+    engineered: EngineeredKernel | None = None
+    reason_codes: ReasonCodes | None = None
 
     def __init__(
         self,
@@ -84,13 +102,16 @@ class KernelScoringExplainer:
         strict: bool = True,
         n_coalitions: int | None = None,
         random_state: int = 0,
+        engineered: bool = False,
+        reason_codes: Any = None,
         name: str | None = None,
         version: str | None = None,
         block_bytes: int = BLOCK_BYTES,
         progress: bool = False,
     ) -> None:
-        from scoring.distil import distil, source_of  # offline only: needs scipy
+        from scoring.distil import distil  # offline only: needs scipy
         from scoring.probe import sample_row
+        from scoring.source import source_of
 
         texts: dict[str, Any] = {"name": name, "version": version}
         for parameter, text in texts.items():
@@ -98,22 +119,19 @@ class KernelScoringExplainer:
                 rule = "must be up to 64 letters, digits, dots, dashes and underscores"
                 raise ParameterError(parameter, rule, "It becomes part of addresses and metrics.")
         source = source_of(explainer)
-        distilled = distil(
-            source,
-            validation,
-            tolerance=tolerance,
-            strict=strict,
-            n_coalitions=n_coalitions,
-            random_state=random_state,
-            block_bytes=block_bytes,
-            progress=progress,
-        )
+        view, schema = source.view, source.predictor.schema
+        reasons = _reasons(reason_codes, source)
+        rows = None if validation is None else schema.encode(validation)
+        knobs: dict[str, Any] = {"tolerance": tolerance, "strict": strict}
+        knobs |= {"n_coalitions": n_coalitions, "random_state": random_state}
+        knobs |= {"block_bytes": block_bytes, "show_progress": progress}
+        distilled = distil(view, rows, **knobs)
         self.predictor = source.predictor
-        self.background = source.background
+        self.background = view.summary
         self.design = distilled.kernel.design
         self.operator = distilled.kernel.operator
         self.base_values = distilled.kernel.base_values
-        self.sample = sample_row(source.predictor.schema, source.initialization)
+        self.sample = sample_row(schema, view.initialization)
         self.report = distilled.report
         self.method = distilled.kernel.method
         self.name = name or "model"
@@ -121,6 +139,17 @@ class KernelScoringExplainer:
         self.block_bytes = block_bytes
         game = distilled.kernel.game
         self.expansion = game.expansion if isinstance(game, RbfGame) else None
+        self.players = None if view.players.single else view.players
+        self.subset = source.subset
+        self.reason_codes = reasons
+        if source.fidelity is not None:
+            self.surrogate = view.predictor
+            self.method = f"{self.method} of a surrogate"
+            self.report["surrogate"] = source.fidelity
+        if engineered:
+            over_columns, measured = _over_columns(source, rows, knobs)
+            self.engineered = over_columns
+            self.report["engineered"] = measured
 
     @classmethod
     def restore(cls, state: dict[str, Any]) -> Self:
@@ -132,36 +161,58 @@ class KernelScoringExplainer:
     @cached_property
     def game(self) -> Game:
         """The value function, made when first needed; an artifact does not hold it."""
-        return known_game(self.predictor, self.background, self.block_bytes, self.expansion)
+        explained = self.surrogate or self.predictor
+        return known_game(explained, self.background, self.block_bytes, self.expansion)
+
+    @cached_property
+    def kernel(self) -> Kernel:
+        """Design, operator and value function together."""
+        fixed = self.design, self.operator, self.base_values, self.method
+        return Kernel(self.game, *fixed, self.players)
 
     @property
     def features(self) -> tuple[str, ...]:
-        """The features' names, in order."""
-        return self.predictor.schema.names
+        """The names of what gets a value: features, or the groups that they are in, in order."""
+        names = self.predictor.schema.names if self.players is None else self.players.names
+        return names if self.subset is None else tuple(names[j] for j in self.subset)
 
     @property
     def classes(self) -> tuple[str, ...]:
         """The classes' names, in the model's order; () for a regression."""
         return self.predictor.classes
 
-    def explain(self, x: Any) -> list[Any]:
+    def explain(self, x: Any, get_raw: bool | None = None) -> list[Any]:  # noqa: FBT001 the guide's signature
         """Return local importance values in the guide's layout, ready for JSON.
 
         Parameters
         ----------
-        x : DataFrame, array (n_rows, n_features) or Table.
+        x : DataFrame, array, SciPy sparse matrix (n_rows, n_features) or Table.
+        get_raw : False for the values of a pipeline's columns, where they were distilled.
 
         Returns
         -------
         `[class][row][feature]` for a classifier, `[row][feature]` for one regression output,
         `[output][row][feature]` for several.
         """
-        return self.explain_local(x).local_importance_values
+        return self.explain_local(x, get_raw).local_importance_values
 
-    def explain_local(self, x: Any) -> LocalExplanation:
-        """Return the self-describing result for the same rows."""
+    def explain_local(self, x: Any, get_raw: bool | None = None) -> LocalExplanation:  # noqa: FBT001 the guide's signature
+        """Return the self-describing result for the same rows.
+
+        Raises
+        ------
+        ModelError
+            Columns are asked for and were not distilled.
+        """
         rows = self.predictor.schema.encode(x)
-        return self._explanation(rows, self.predictor.outputs(rows))
+        if get_raw is not False:
+            return self._explanation(rows, self.predictor.outputs(rows))
+        if self.engineered is None:
+            raise ModelError(
+                "get_raw=False needs the engineered columns, which this explainer was distilled "
+                "without. Distil it with engineered=True."
+            )
+        return self.engineered.explain(self.predictor, rows, self.block_bytes)
 
     def predict(self, x: Any) -> NDArray[Any]:
         """Return what the model's own `predict` answers."""
@@ -177,16 +228,57 @@ class KernelScoringExplainer:
         return Scored(predictor.predictions(rows), probabilities, self._explanation(rows, outputs))
 
     def _explanation(self, rows: Table, outputs: NDArray[np.float64]) -> LocalExplanation:
-        kernel = Kernel(self.game, self.design, self.operator, self.base_values, self.method)
-        return LocalExplanation(
-            kernel.values(rows, outputs),
+        """Explain rows, given what the served model says of them."""
+        explained = outputs if self.surrogate is None else self.surrogate.outputs(rows)
+        values = self.kernel.values(rows, explained)
+        players = self.predictor.schema.names if self.players is None else self.players.names
+        names = self.predictor.output_names
+        reasons = (
+            None if self.reason_codes is None else self.reason_codes.of(values, players, names)
+        )
+        explanation = LocalExplanation(
+            values,
             self.base_values,
             outputs,
-            self.features,
-            self.predictor.output_names,
+            players,
+            names,
             self.predictor.space,
             classification=bool(self.classes),
             method=self.method,
             n_coalitions=self.design.n_coalitions,
             background=str(self.background),
+            fidelity=self.report.get("surrogate"),
+            reason_codes=reasons,
         )
+        return explanation if self.subset is None else explanation.select(self.subset)
+
+
+def _reasons(given: Any, source: Any) -> ReasonCodes | None:
+    """Reason codes, checked against what will be explained."""
+    from scoring.reasons import reason_codes_of
+
+    names = source.view.players.names, source.predictor.output_names
+    return None if given is None else reason_codes_of(given, *names)
+
+
+def _over_columns(
+    source: Any, validation: Table | None, knobs: dict[str, Any]
+) -> tuple[EngineeredKernel, dict[str, Any]]:
+    """Distil a pipeline's columns as well; the kernel and its report."""
+    from scoring.distil import distil
+
+    if source.engineered is None:
+        rule = "must be false for this explainer: only a TabularExplainer of a pipeline has columns"
+        raise ParameterError("engineered", rule)
+    view, cut = source.engineered(), source.view.engineering
+    rows = None if validation is None else cut.table(validation)
+    asked = knobs["n_coalitions"] or view.n_coalitions
+    if asked is not None:  # of features, which are fewer
+        knobs = knobs | {"n_coalitions": max(asked, 2 * view.players.n_players)}
+    made = distil(view, rows, **knobs)
+    feature_map = None if source.summed is None else source.summed.feature_map
+    fixed = made.kernel.design, made.kernel.operator, made.kernel.base_values, made.kernel.method
+    return (
+        EngineeredKernel(cut.columns, feature_map, view.summary, *fixed),
+        made.report,
+    )

@@ -27,10 +27,13 @@ import numpy as np
 
 from scoring.background import Background
 from scoring.coalitions import Design
+from scoring.engineered import EngineeredKernel
 from scoring.errors import ArtifactCorrupt, ArtifactError, ArtifactUntrusted, Violation
 from scoring.feature import Feature
 from scoring.games.rbf import Expansion
+from scoring.players import Players
 from scoring.predictor import Model, Predictor
+from scoring.reasons import ReasonCodes
 from scoring.schema import FeatureSchema
 from scoring.scoring_explainers import KernelScoringExplainer
 from scoring.table import Table
@@ -38,14 +41,17 @@ from scoring.table import Table
 __all__ = ["CLASSES", "dumps", "loads"]
 
 Resolve = Callable[[str], Any]
-"""What a persistent id stands for: `array:NAME` or `model`."""
+"""What a persistent id stands for: `array:NAME`, `model` or `surrogate`."""
 
 CLASSES: dict[tuple[str, str], type] = {
     ("scoring.background", "Background"): Background,
     ("scoring.coalitions", "Design"): Design,
+    ("scoring.engineered", "EngineeredKernel"): EngineeredKernel,
     ("scoring.errors", "Violation"): Violation,
     ("scoring.games.rbf", "Expansion"): Expansion,
+    ("scoring.players", "Players"): Players,
     ("scoring.predictor", "Predictor"): Predictor,
+    ("scoring.reasons", "ReasonCodes"): ReasonCodes,
     ("scoring.feature", "Feature"): Feature,
     ("scoring.schema", "Feature"): Feature,  # where it was in the first artifacts
     ("scoring.schema", "FeatureSchema"): FeatureSchema,
@@ -284,8 +290,8 @@ class _Builder:
 
     def _named(self, name: str, hint: Any, where: str) -> Any:
         if hint is Model:
-            if name != "model":
-                raise TypeError(f"{where} refers to something else than the model")
+            if name not in {"model", "surrogate"}:
+                raise TypeError(f"{where} refers to something else than a model")
             return self.resolve(name)
         kind, _, array_name = name.partition(":")
         if kind != "array" or not array_name:

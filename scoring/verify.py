@@ -12,12 +12,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from scoring import reasons
 from scoring.background import Background
 from scoring.coalitions import Design
+from scoring.engineered import EngineeredKernel
 from scoring.feature import Feature
 from scoring.forms.parity import Scale
 from scoring.forms.refused import Unsound, first_line
 from scoring.games.rbf import Expansion
+from scoring.players import Players
 from scoring.predictor import Predictor
 from scoring.schema import FeatureSchema
 from scoring.table import Table
@@ -44,21 +47,35 @@ def check_state(state: Mapping[str, Any]) -> None:
     _check_schema(predictor.schema)
     _check_table(background.table, predictor.schema)
     _check_background(background)
-    _check_design(state["design"], predictor.schema.n_features)
-    n_features, n_outputs = predictor.schema.n_features, len(predictor.output_names)
-    n_columns = state["design"].n_coalitions + 2
-    _expect(state["operator"], (n_features, n_columns), "operator")
-    _check_adds_up(state["operator"])
-    _expect(state["base_values"], (n_outputs,), "base_values")
+    n_outputs = len(predictor.output_names)
+    players = state.get("players")
+    if players is not None:
+        _check_players(players, predictor.schema)
+    names = predictor.schema.names if players is None else players.names
+    _check_kernel(state, len(names), n_outputs)
     _check_sample(state["sample"], background.table, predictor.schema)
     if state.get("expansion") is not None:
-        _check_expansion(state["expansion"], n_features)
+        _check_expansion(state["expansion"], predictor.schema.n_features)
+    if state.get("subset") is not None:
+        _check_subset(state["subset"], len(names))
+    if state.get("surrogate") is not None:
+        _check_surrogate(state["surrogate"], predictor)
+    if state.get("engineered") is not None:
+        _check_engineered(state["engineered"], predictor)
+    if state.get("reason_codes") is not None:
+        reasons.check(state["reason_codes"], names, predictor.output_names)
     if n_outputs < 1 or state["block_bytes"] < 1:
         raise Unsound("it has no outputs, or no room to work in")
 
 
-def check_model(predictor: Predictor, background: Background, base: NDArray[np.float64]) -> None:
+def check_model(
+    predictor: Predictor, background: Background, base: NDArray[np.float64] | None
+) -> None:
     """Check that the model is the one that the explainer was distilled from.
+
+    Parameters
+    ----------
+    base : what it must say of the background on average; None where another model is explained.
 
     Raises
     ------
@@ -74,13 +91,63 @@ def check_model(predictor: Predictor, background: Background, base: NDArray[np.f
         outputs, said = predictor.outputs(background.table), model.predict(background.table)
     except Exception as error:  # a model that was tampered with may raise anything
         raise Unsound(f"the model does not take the background: {first_line(error)}") from error
-    _expect(outputs, (background.table.n_rows, len(base)), "the model's answer")
+    shape = background.table.n_rows, len(predictor.output_names)
+    _expect(outputs, shape, "the model's answer")
     if model.labels and said is not None and not set(said.tolist()) <= set(model.labels):
         raise Unsound("the model answers other labels than it is said to have")
+    if base is None:
+        return
     mean = background.weights @ outputs
     scale = Scale.of(outputs, predictor.space)
     if not scale.error(base[np.newaxis], mean[np.newaxis]) <= BASE_VALUES:
         raise Unsound("the model's mean over the background is not the base values")
+
+
+def _check_kernel(state: Mapping[str, Any], n_players: int, n_outputs: int) -> None:
+    """Design, operator and base values, of features or of columns."""
+    _check_design(state["design"], n_players)
+    n_columns = state["design"].n_coalitions + 2
+    _expect(state["operator"], (n_players, n_columns), "operator")
+    _check_adds_up(state["operator"])
+    _expect(state["base_values"], (n_outputs,), "base_values")
+
+
+def _check_players(players: Players, schema: FeatureSchema) -> None:
+    membership = players.membership
+    if membership.shape != (len(players.names), schema.n_features):
+        raise Unsound("the groups are not about the schema's features")
+    if (membership.sum(axis=0) != 1).any() or not membership.any(axis=1).all():
+        raise Unsound("the groups overlap, are empty, or leave features out")
+    if len(set(players.names)) < len(players.names):
+        raise Unsound("the groups share a name")
+
+
+def _check_subset(subset: tuple[int, ...], n_players: int) -> None:
+    if not subset or len(set(subset)) < len(subset):
+        raise Unsound("the reported features are none, or repeat")
+    if min(subset) < 0 or max(subset) >= n_players:
+        raise Unsound("the reported features are not the schema's")
+
+
+def _check_surrogate(surrogate: Predictor, predictor: Predictor) -> None:
+    if surrogate.schema.names != predictor.schema.names:
+        raise Unsound("the surrogate has other features than the model")
+    if len(surrogate.output_names) != len(predictor.output_names):
+        raise Unsound("the surrogate has other outputs than the model")
+    _check_schema(surrogate.schema)
+
+
+def _check_engineered(engineered: EngineeredKernel, predictor: Predictor) -> None:
+    columns = engineered.columns
+    _check_schema(columns)
+    _check_table(engineered.background.table, columns)
+    _check_background(engineered.background)
+    _check_kernel(vars(engineered), columns.n_features, len(predictor.output_names))
+    shares = engineered.feature_map
+    if shares is not None:
+        _expect(shares, (predictor.schema.n_features, columns.n_features), "the feature map")
+        if (shares < 0).any() or np.abs(shares.sum(axis=0) - 1).max() > ADDITIVITY:
+            raise Unsound("the feature map does not share its columns out")
 
 
 def _check_adds_up(operator: NDArray[np.float64]) -> None:

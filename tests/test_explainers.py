@@ -10,7 +10,7 @@ import pytest
 from sklearn import ensemble, linear_model, svm, tree
 from sklearn.calibration import CalibratedClassifierCV
 
-from scoring import distil
+from scoring import measure
 from scoring.errors import FidelityError, ParameterError, RowsError
 from scoring.explainers import TabularExplainer
 from scoring.scoring_explainers import KernelScoringExplainer
@@ -31,7 +31,7 @@ def six_features(task="binary", n=120):
 @pytest.fixture(autouse=True)
 def _quick_reports(monkeypatch):
     """Measure fidelity on as few rows as there may be: most tests here are about other things."""
-    monkeypatch.setattr(distil, "MEASURED_CALLS", 20_000)
+    monkeypatch.setattr(measure, "MEASURED_CALLS", 20_000)
 
 
 SPACES = {
@@ -280,7 +280,7 @@ def wrong_arguments():
         "other names for them by position": (named, {"classes": ["no", "maybe"]}),
         "output_space must be one the model has": (fitted, {"output_space": "value"}),
         "output_space must be one of": (fitted, {"output_space": "odds"}),
-        "method must be auto": (fitted, {"method": "deep"}),
+        "method must be auto": (fitted, {"method": "best"}),
         "method must fit the model": (fitted, {"method": "tree"}),
         "n_background must be": (fitted, {"n_background": 0}),
         "transformations must be": (fitted, {"transformations": [3]}),

@@ -9,7 +9,7 @@ import pytest
 from sklearn import svm
 from sklearn.kernel_ridge import KernelRidge
 
-from scoring import distil
+from scoring import measure
 from scoring.artifact import load, read_manifest, save
 from scoring.explainers import TabularExplainer
 from scoring.games.coupling import coupled_probabilities
@@ -48,7 +48,7 @@ def test_the_twin_answers_what_the_model_answers(machine, space, block_bytes):
     explainer = TabularExplainer(
         machine.fit(x, y), x[:20], output_space=space, n_coalitions=60, block_bytes=block_bytes
     )
-    game = explainer.kernel.game
+    game = explainer.view.kernel.game
     assert isinstance(game, RbfGame)
     generic = MaskedGame(game.predictor, game.background, 2**28)
     rows = explainer.predictor.schema.encode(np.concatenate([x[-3:], 100 * x[:1]]))
@@ -62,7 +62,7 @@ def test_the_twin_answers_what_the_model_answers(machine, space, block_bytes):
 def test_values_are_those_of_the_definition(machine, space):
     x, y = table(5)
     explainer = TabularExplainer(machine.fit(x, y), x[:12], output_space=space)
-    assert isinstance(explainer.kernel.game, RbfGame)
+    assert isinstance(explainer.view.kernel.game, RbfGame)
     expected = oracles.shapley_rows(lambda r: outputs(machine, space, r), x[-2:], x[:12])
     found = explainer.explain_local(x[-2:]).values
     np.testing.assert_allclose(found, expected, atol=1e-9 * np.abs(expected).max())
@@ -112,13 +112,13 @@ class Shifted(svm.SVC):  # type: ignore[misc]  # scikit-learn has no types
 def test_other_machines_take_the_generic_path(machine):
     x, y = table(5)
     explainer = TabularExplainer(machine.fit(x, y), x[:12])
-    assert isinstance(explainer.kernel.game, MaskedGame)
+    assert isinstance(explainer.view.kernel.game, MaskedGame)
 
 
 def test_three_classes_take_the_generic_path():
     x, _ = table(5)
     machine = svm.SVC().fit(x, np.digitize(x[:, 0], [-0.5, 0.5]))
-    assert isinstance(TabularExplainer(machine, x[:12]).kernel.game, MaskedGame)
+    assert isinstance(TabularExplainer(machine, x[:12]).view.kernel.game, MaskedGame)
 
 
 def test_a_machine_that_was_changed_after_fitting_takes_the_generic_path():
@@ -126,12 +126,12 @@ def test_a_machine_that_was_changed_after_fitting_takes_the_generic_path():
     x, y = table(5)
     machine = svm.SVC().fit(x, y)
     machine.dual_coef_ = 2 * machine.dual_coef_  # libsvm goes on with its private copy
-    assert isinstance(TabularExplainer(machine, x[:12]).kernel.game, MaskedGame)
+    assert isinstance(TabularExplainer(machine, x[:12]).view.kernel.game, MaskedGame)
 
 
 @pytest.mark.parametrize(("machine", "space"), MACHINES)
 def test_an_artifact_holds_the_machine_as_its_own_arrays(machine, space, monkeypatch, tmp_path):
-    monkeypatch.setattr(distil, "MEASURED_CALLS", 1000)
+    monkeypatch.setattr(measure, "MEASURED_CALLS", 1000)
     x, y = table(14)
     target = np.where(y, "yes", "no") if "C" in type(machine).__name__[-1:] else x[:, 0]
     machine.fit(x, target)

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from scoring.errors import ModelError, ParameterError
 from scoring.explainers.metrics import Metric, metric_of
-from scoring.explainers.tabular import with_transformations
 from scoring.explanation import GlobalExplanation
 from scoring.games.game import blocks
 from scoring.predictor import Predictor, adapt
 from scoring.schema import Names, infer_for
 from scoring.table import Table
+from scoring.transformations import with_transformations
 
 __all__ = ["PFIExplainer"]
 
@@ -109,9 +109,8 @@ class PFIExplainer:
             raise ParameterError("n_repeats", "must be at least 1")
         if is_function and not callable(model):
             raise ParameterError("model", "must be callable where is_function is true")
-        if transformations is not None:
-            model = with_transformations(model, transformations)
         self.model, self.features, self.classes = model, features, classes
+        self.transformations = transformations
         self.metric, self.metric_args, self.is_error_metric = metric, metric_args, is_error_metric
         self.explain_subset = explain_subset
         self.use_probabilities = for_classifier_use_predict_proba
@@ -165,14 +164,17 @@ class PFIExplainer:
         )
 
     def _scored(self, x: Any, true_labels: Any) -> _Scored:
-        schema = infer_for(self.model, x, self.features)
+        model = self.model
+        if self.transformations is not None:
+            model = with_transformations(model, self.transformations, x)
+        schema = infer_for(model, x, self.features)
         rows = schema.encode(x)
         truth = np.asarray(true_labels)
         if truth.shape[:1] != (rows.n_rows,):
             raise ParameterError(
                 "true_labels", f"must have one entry for each of {rows.n_rows} rows"
             )
-        predictor = adapt(self.model, schema, None, self.classes, rows.take(slice(0, 2)))
+        predictor = adapt(model, schema, None, self.classes, rows.take(slice(0, 2)))
         metric = metric_of(
             self.metric,
             self.metric_args,

@@ -2,57 +2,74 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from scoring import background as backgrounds
 from scoring import kernel
-from scoring.errors import ParameterError
+from scoring.background import Background
+from scoring.errors import ModelError, ParameterError
 from scoring.explainers import exact_shap
+from scoring.explainers.aggregate import mean_absolute
+from scoring.explainers.task import ModelTask, space_of
+from scoring.explainers.view import Full, View
 from scoring.explanation import GlobalExplanation, LocalExplanation
-from scoring.games.choose import game_of
-from scoring.games.game import blocks
-from scoring.predictor import OutputSpace, adapt
-from scoring.probe import mixed_rows, with_allowances
+from scoring.features import Engineering, engineering_of
+from scoring.players import Groups, Players
+from scoring.predictor import OutputSpace, Predictor, adapt
+from scoring.probe import with_allowances
 from scoring.schema import Names, infer_for
+from scoring.table import Table
+from scoring.transformations import with_transformations
 
-__all__ = ["TabularExplainer", "with_transformations"]
+__all__ = ["TabularExplainer"]
 
 N_BACKGROUND = 50
 """Rows of the summary that stands for a larger initialization set on the kernel path."""
 
-GLOBAL_BLOCK_ROWS = 256
-
 PROBED_ROWS = 10_000
 """Examples that the model is called on at once, to see whether it takes them."""
+
+Method = Literal["auto", "tree", "linear", "deep", "kernel"]
 
 
 class TabularExplainer:
     """Explains a fitted model on tabular rows.
 
     Trees and linear models are explained exactly by shap, against the whole initialization set,
-    where shap's values add up in the output space asked for. Everything else takes the kernel
-    path: a weighted summary of the initialization set, and a fixed design of coalitions, so equal
-    rows always get equal values.
+    where shap's values add up in the output space asked for; networks of torch by shap's
+    approximation for them. Everything else takes the kernel path: a weighted summary of the
+    initialization set, and a fixed design of coalitions, so equal rows always get equal values.
+
+    The players are raw features. A pipeline can also be explained in the columns that its last
+    step sees: `get_raw=False`.
 
     Parameters
     ----------
-    model : fitted estimator or pipeline, or a callable of rows.
-    initialization_examples : DataFrame or array (n_rows, n_features), usually the training rows.
-        Up to 100 rows are the background as they are; more are summarised on the kernel path.
+    model : fitted estimator or pipeline, a torch module, or a callable of rows.
+    initialization_examples : DataFrame, array or SciPy sparse matrix (n_rows, n_features), usually
+        the training rows. Up to 100 rows are the background as they are; more are summarised on
+        the kernel path.
+    explain_subset : features to report, by index or name. Their values are what they are without
+        it; what the others add up to is the explanation's `remainder`.
     features : names of the features, where the examples are an array.
     classes : names to show for the classes, in the order of the model's `classes_`.
-    transformations : a fitted transformer from raw rows to what `model` takes; the explanation is
-        then of the raw features.
+    transformations : a fitted transformer from raw rows to what `model` takes, a list of
+        `(columns, fitted transformer or None)`, or a fitted `DataFrameMapper`.
+    allow_all_transformations : whether columns that depend on several features may be shared out
+        among them when engineered values are summed. Raw players are exact in any case.
+    model_task : `classification` or `regression`, where a function does not tell.
+    groups : per name a list of features that are one player.
     output_space : `probability`, `margin` or `value`. By default probability where the model has
         `predict_proba`, else margin for classifiers and value for regressions.
     n_background : rows of the summary on the kernel path.
-    method : `auto`, `tree`, `linear` or `kernel`.
-    n_coalitions : on the kernel path; None for `2 * n_features + 2048`, and all of them with up to
-        12 features.
+    method : `auto`, `tree`, `linear`, `deep` or `kernel`.
+    n_coalitions : on the kernel path; None for `2 * n_players + 2048`, and all of them with up to
+        12 players.
     random_state : seed of the summary and of the design.
 
     Raises
@@ -65,53 +82,69 @@ class TabularExplainer:
         self,
         model: Any,
         initialization_examples: Any,
+        explain_subset: Sequence[int | str] | None = None,
         features: Names | None = None,
         classes: Names | None = None,
         transformations: Any = None,
         *,
+        allow_all_transformations: bool = False,
+        model_task: ModelTask | str = ModelTask.Unknown,
+        groups: Groups | None = None,
         output_space: OutputSpace | None = None,
         n_background: int = N_BACKGROUND,
-        method: Literal["auto", "tree", "linear", "kernel"] = "auto",
+        method: Method = "auto",
         n_coalitions: int | None = None,
         random_state: int = 0,
         block_bytes: int = kernel.BLOCK_BYTES,
     ) -> None:
-        if method not in {"auto", "tree", "linear", "kernel"}:
-            raise ParameterError("method", "must be auto, tree, linear or kernel")
+        if method not in {"auto", "tree", "linear", "deep", "kernel"}:
+            raise ParameterError("method", "must be auto, tree, linear, deep or kernel")
         if n_background < 1:
             raise ParameterError("n_background", "must be at least 1")
         if transformations is not None:
-            model = with_transformations(model, transformations)
-        schema = infer_for(model, initialization_examples, features)
-        examples = schema.encode(initialization_examples)
-        if not examples.n_rows:
-            raise ParameterError("initialization_examples", "must hold at least one row")
-        probe = examples.take(slice(0, PROBED_ROWS))
-        predictor = adapt(model, schema, output_space, classes, probe)
-        schema = with_allowances(schema, predictor, examples)
-        self.predictor = adapt(model, schema, predictor.space, classes, probe)
-        self.initialization = examples
-        self.n_coalitions, self.random_state = n_coalitions, random_state
-        self.block_bytes = block_bytes
-        everything = backgrounds.whole(examples)
-        self.exact = (
-            exact_shap.find(self.predictor, everything, method) if method != "kernel" else None
+            model = with_transformations(model, transformations, initialization_examples)
+        space = space_of(model, model_task, output_space)
+        predictor, examples = _understood(model, initialization_examples, features, classes, space)
+        players = Players.of(predictor.schema.names, groups)
+        self.subset = _chosen(explain_subset, players.names)
+        self.allow_all_transformations = allow_all_transformations
+        self.view = View(
+            predictor,
+            examples,
+            backgrounds.summarise(examples, n_background, random_state),
+            players,
+            full=_full(predictor, examples, method, players),
+            engineering=engineering_of(predictor, examples),
+            n_coalitions=n_coalitions,
+            random_state=random_state,
+            block_bytes=block_bytes,
         )
-        if self.exact is None and method in {"tree", "linear"}:
-            rule = f"must fit the model: shap has no {method} explainer of it in this output space"
-            raise ParameterError("method", rule, "Use method='auto'.")
-        self.summary = backgrounds.summarise(examples, n_background, random_state)
-        self.background = self.summary if self.exact is None else everything
+        self._method = method
+
+    @property
+    def predictor(self) -> Predictor:
+        """The model, the schema of its rows, and the output space that is explained."""
+        return self.view.predictor
+
+    @property
+    def background(self) -> Background:
+        """The rows that stand for an absent feature."""
+        return self.view.background
+
+    @property
+    def summary(self) -> Background:
+        """Few weighted rows for all initialization examples, for the kernel path."""
+        return self.view.summary
 
     @property
     def method(self) -> str:
-        """How values are computed: `tree`, `linear` or the kernel path's own word."""
-        return self.exact.method if self.exact is not None else self.kernel.method
+        """How values are computed: `tree`, `linear`, `deep` or the kernel path's own word."""
+        return self.view.method
 
     @property
     def features(self) -> tuple[str, ...]:
-        """The features' names, in order."""
-        return self.predictor.schema.names
+        """The names of the features, or of the groups that they are in, in order."""
+        return self.view.players.names
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -119,74 +152,135 @@ class TabularExplainer:
         return self.predictor.classes
 
     @cached_property
-    def kernel(self) -> kernel.Kernel:
-        """The kernel path over the summary, made when first needed."""
-        game = game_of(self.predictor, self.summary, self.block_bytes)
-        examples = mixed_rows(self.initialization, 8, self.random_state)
-        return kernel.fit(game, examples, self.n_coalitions, self.random_state)
+    def engineered(self) -> View:
+        """The same model, its pipeline's columns the players.
 
-    def explain_local(self, x: Any) -> LocalExplanation:
+        Raises
+        ------
+        ModelError
+            The model is no pipeline.
+        """
+        engineering = self.view.engineering
+        if engineering is None:
+            raise ModelError(
+                "the model has no engineered columns: it is no pipeline whose last step takes "
+                "numbers. Leave get_raw out, or pass transformations."
+            )
+        predictor = engineering.predictor(self.predictor)
+        examples = engineering.table(self.view.initialization)
+        players = Players.of(engineering.columns.names)
+        return replace(
+            self.view,
+            predictor=predictor,
+            initialization=examples,
+            summary=engineering.background(self.view.summary),
+            players=players,
+            full=_full(predictor, examples, self._method, players),
+            engineering=None,
+        )
+
+    @property
+    def summed(self) -> Engineering | None:
+        """Where engineered values may be summed to raw ones, the map to do it by."""
+        made = self.view.engineering
+        usable = made is not None and (made.exclusive or self.allow_all_transformations)
+        return made if usable else None
+
+    def explain_local(self, x: Any, get_raw: bool | None = None) -> LocalExplanation:  # noqa: FBT001 the guide's signature
         """Explain rows one by one.
 
         Parameters
         ----------
-        x : DataFrame or array (n_rows, n_features).
+        x : DataFrame, array or SciPy sparse matrix (n_rows, n_features).
+        get_raw : False for the columns that the pipeline's last step sees; their sums are
+            `explanation.get_raw_explanation()`.
 
         Raises
         ------
         RowsError
             The rows do not fit the schema.
         """
-        rows = self.predictor.schema.encode(x)
-        outputs = self.predictor.outputs(rows)
-        if self.exact is not None:
-            values, base_values = self.exact.values(rows), self.exact.base_values
-        else:
-            values, base_values = self.kernel.values(rows, outputs), self.kernel.base_values
-        return LocalExplanation(
-            values,
-            base_values,
-            outputs,
-            self.features,
-            self.predictor.output_names,
-            self.predictor.space,
-            classification=bool(self.classes),
-            method=self.method,
-            n_coalitions=0 if self.exact is not None else self.kernel.design.n_coalitions,
-            background=str(self.background),
-        )
+        return self._explain(self.predictor.schema.encode(x), raw=get_raw is not False)
 
-    def explain_global(self, x: Any = None) -> GlobalExplanation:
+    def explain_global(
+        self,
+        x: Any = None,
+        get_raw: bool | None = None,  # noqa: FBT001 the guide's signature
+        *,
+        show_progress: bool = True,
+    ) -> GlobalExplanation:
         """Explain the model over many rows: the mean absolute local values, row block by block.
 
         Parameters
         ----------
-        x : DataFrame or array; by default the initialization examples.
+        x : DataFrame, array or SciPy sparse matrix; by default the initialization examples.
+        get_raw : as in `explain_local`.
+        show_progress : whether to show a bar on a terminal.
         """
-        rows = self.initialization if x is None else self.predictor.schema.encode(x)
+        rows = self.view.initialization if x is None else self.predictor.schema.encode(x)
         if not rows.n_rows:
             raise ParameterError("x", "must hold at least one row")
-        total: NDArray[np.float64] = np.zeros(())
-        for some in blocks(rows.n_rows, GLOBAL_BLOCK_ROWS):
-            total = total + np.abs(self.explain_local(rows.take(some)).values).sum(axis=0)
-        return GlobalExplanation(
-            (total / rows.n_rows).T,
-            self.features,
-            self.predictor.output_names,
-            self.predictor.space,
-            self.method,
-            rows.n_rows,
-            str(self.background),
-        )
+        raw = get_raw is not False
+
+        def explain(some: Table) -> LocalExplanation:
+            return self._explain(some, raw=raw)
+
+        return mean_absolute(explain, rows, show_progress=show_progress)
+
+    def _explain(self, rows: Table, *, raw: bool) -> LocalExplanation:
+        if raw:
+            explanation = self.view.explain(rows)
+            return explanation if self.subset is None else explanation.select(self.subset)
+        view, engineering = self.engineered, self.view.engineering
+        assert engineering is not None  # noqa: S101 or there would be no such view
+        explanation = view.explain(engineering.table(rows))
+        if self.summed is None:
+            return explanation
+        names = engineering.raw.names
+        return replace(explanation, feature_map=self.summed.feature_map, raw_features=names)
 
 
-def with_transformations(model: Any, transformations: Any) -> Any:
-    """One fitted pipeline from two fitted halves."""
-    if not hasattr(transformations, "transform"):
-        rule = "must be a fitted transformer, such as a ColumnTransformer or a Pipeline"
-        raise ParameterError("transformations", rule)
-    if not hasattr(model, "predict"):
-        raise ParameterError("model", "must be an estimator where transformations are given")
-    from sklearn.pipeline import Pipeline
+def _understood(
+    model: Any, x: Any, features: Names | None, classes: Names | None, space: OutputSpace | None
+) -> tuple[Predictor, Table]:
+    """The model's face, its schema with what the model says of unusual rows, and the examples."""
+    schema = infer_for(model, x, features)
+    examples = schema.encode(x)
+    if not examples.n_rows:
+        raise ParameterError("initialization_examples", "must hold at least one row")
+    probe = examples.take(slice(0, PROBED_ROWS))
+    predictor = adapt(model, schema, space, classes, probe)
+    schema = with_allowances(schema, predictor, examples)
+    return adapt(model, schema, predictor.space, classes, probe), examples
 
-    return Pipeline([("transformations", transformations), ("model", model)])
+
+def _full(predictor: Predictor, examples: Table, method: Method, players: Players) -> Full | None:
+    """Values that need no coalitions, where a library has them and they add up."""
+    if method == "kernel" or (method == "auto" and not players.single):
+        return None
+    found = exact_shap.find(predictor, backgrounds.whole(examples), method)
+    if method == "auto" or (found is not None and players.single):
+        return found
+    rule = f"must fit the model: shap has no {method} explainer of it in this output space"
+    if not players.single:
+        rule = "must be kernel where features are grouped"
+    raise ParameterError("method", rule, "Use method='auto'.")
+
+
+def _chosen(subset: Sequence[int | str] | None, names: tuple[str, ...]) -> tuple[int, ...] | None:
+    """The indices of the features to report."""
+    if subset is None:
+        return None
+    if isinstance(subset, str):
+        raise ParameterError("explain_subset", "must be a list", "Put the name in brackets.")
+    given = np.asarray(subset, dtype=object).ravel().tolist()
+    if given and all(isinstance(one, (bool, np.bool_)) for one in given):
+        rule = "must hold indices or names of features, not flags"
+        raise ParameterError("explain_subset", rule, "Pass numpy.flatnonzero(flags).")
+    known = {name: j for j, name in enumerate(names)} | {j: j for j in range(len(names))}
+    unknown = [one for one in given if one not in known]
+    if not given or unknown or len({known[one] for one in given}) < len(given):
+        rule = f"must hold indices from 0 to {len(names) - 1}, or names of features, each once"
+        fix = f"Not among them: {', '.join(map(str, unknown))}." if unknown else ""
+        raise ParameterError("explain_subset", rule, fix)
+    return tuple(known[one] for one in given)

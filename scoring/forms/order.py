@@ -36,12 +36,15 @@ def carry(
     background: Background,
     sample: NDArray[np.float64],
     expansion: Expansion | None = None,
+    *,
+    taken_apart: bool = False,
 ) -> Carried:
     """Put a model into the safest form that reproduces it.
 
     Parameters
     ----------
     expansion : the model's own numbers, which the artifact holds anyway, if it is such a machine.
+    taken_apart : whether a pipeline's steps are needed one by one, which ONNX does not keep.
 
     Raises
     ------
@@ -67,6 +70,9 @@ def carry(
         else:
             return Carried({}, facts)
     for name, form in (("onnx", _to_onnx), ("skops", _to_skops), ("pickle", _to_pickle)):
+        if taken_apart and name == "onnx":
+            refused.append({"form": name, "reason": "it does not keep a pipeline's steps apart"})
+            continue
         try:
             carried = form(model, predictor.space, parity)
         except FormRefused as error:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from scoring.background import Background
+from scoring.features import Engineering
+from scoring.games.columns import ColumnsGame
 from scoring.games.game import Game
 from scoring.games.masked import MaskedGame
 from scoring.games.rbf import Expansion, RbfGame, expansion_of
@@ -19,14 +21,25 @@ TOLERANCE = 1e-6
 """Largest difference from the model's own values, as a share of the largest of them."""
 
 
-def game_of(predictor: Predictor, background: Background, block_bytes: int) -> Game:
+def game_of(
+    predictor: Predictor,
+    background: Background,
+    block_bytes: int,
+    engineering: Engineering | None = None,
+) -> Game:
     """Return the cheapest value function that answers what the model answers.
 
     A twin that differs from the model is not taken: something about the model is not what its
     type promises.
+
+    Parameters
+    ----------
+    engineering : where a pipeline is cut, if the model is one.
     """
     generic = MaskedGame(predictor, background, block_bytes)
-    twin = known_game(predictor, background, block_bytes, expansion_of(predictor))
+    twin = _columns_game(predictor, background, block_bytes, engineering)
+    if twin is None:
+        twin = known_game(predictor, background, block_bytes, expansion_of(predictor))
     return twin if _agrees(twin, generic) else generic
 
 
@@ -39,7 +52,18 @@ def known_game(
     return RbfGame(predictor, background, block_bytes, expansion)
 
 
+def _columns_game(
+    predictor: Predictor, background: Background, block_bytes: int, engineering: Engineering | None
+) -> Game | None:
+    if engineering is None or not engineering.exclusive:
+        return None
+    inner = engineering.predictor(predictor), engineering.background(background), block_bytes
+    return ColumnsGame(predictor, background, block_bytes, engineering, game_of(*inner))
+
+
 def _agrees(twin: Game, generic: Game) -> bool:
+    if isinstance(twin, MaskedGame):
+        return True
     rng = np.random.default_rng(0)
     n_features = generic.predictor.schema.n_features
     masks = rng.random((CHECKED, n_features)) < rng.random((CHECKED, 1))

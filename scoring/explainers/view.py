@@ -1,0 +1,105 @@
+"""One way of looking at a model: its players, its background, and how values are computed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scoring import kernel
+from scoring.background import Background, whole
+from scoring.explanation import LocalExplanation
+from scoring.features import Engineering
+from scoring.games.choose import game_of
+from scoring.games.game import Game
+from scoring.players import Players
+from scoring.predictor import Predictor
+from scoring.probe import mixed_rows
+from scoring.table import Table
+
+__all__ = ["Full", "View"]
+
+FITTED_ROWS = 8
+"""Rows, mixed from the initialization set, that the operator is fitted to."""
+
+
+class Full(Protocol):
+    """Values that need no coalitions: a library's explainer whose answers were checked."""
+
+    @property
+    def method(self) -> str:
+        """What to call it."""
+
+    @property
+    def base_values(self) -> NDArray[np.float64]:
+        """What the model says of the background, (n_outputs,)."""
+
+    def values(self, rows: Table) -> NDArray[np.float64]:
+        """Explain rows; float64 (n_rows, n_features, n_outputs)."""
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """A model and its players; everything that an explanation needs.
+
+    Parameters
+    ----------
+    initialization, summary : the rows that stand for an absent feature, all and few of them.
+    full : values without coalitions, against all rows, where there are any.
+    engineering : where the model is cut, if it is a pipeline.
+    """
+
+    predictor: Predictor
+    initialization: Table
+    summary: Background
+    players: Players
+    full: Full | None = None
+    engineering: Engineering | None = None
+    n_coalitions: int | None = None
+    random_state: int = 0
+    block_bytes: int = kernel.BLOCK_BYTES
+
+    def game(self, background: Background, block_bytes: int | None = None) -> Game:
+        """Return the value function against a background."""
+        room = self.block_bytes if block_bytes is None else block_bytes
+        return game_of(self.predictor, background, room, self.engineering)
+
+    @cached_property
+    def kernel(self) -> kernel.Kernel:
+        """The kernel path over the summary, made when first needed."""
+        examples = mixed_rows(self.initialization, FITTED_ROWS, self.random_state)
+        game = self.game(self.summary)
+        return kernel.fit(game, examples, self.n_coalitions, self.random_state, self.players)
+
+    @property
+    def method(self) -> str:
+        """How values are computed: the full explainer's word or the kernel path's own."""
+        return self.full.method if self.full is not None else self.kernel.method
+
+    @property
+    def background(self) -> Background:
+        """What stands for an absent feature: every row where that is affordable."""
+        return self.summary if self.full is None else whole(self.initialization)
+
+    def explain(self, rows: Table) -> LocalExplanation:
+        """Explain rows one by one."""
+        outputs = self.predictor.outputs(rows)
+        if self.full is not None:
+            values, base_values = self.full.values(rows), self.full.base_values
+        else:
+            values, base_values = self.kernel.values(rows, outputs), self.kernel.base_values
+        return LocalExplanation(
+            values,
+            base_values,
+            outputs,
+            self.players.names,
+            self.predictor.output_names,
+            self.predictor.space,
+            classification=bool(self.predictor.classes),
+            method=self.method,
+            n_coalitions=0 if self.full is not None else self.kernel.design.n_coalitions,
+            background=str(self.background),
+        )
