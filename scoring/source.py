@@ -8,8 +8,7 @@ from typing import Any
 
 from scoring.errors import ParameterError
 from scoring.explainers import ready_shap
-
-
+from scoring.explainers.mimic import MimicExplainer
 from scoring.explainers.permutation import PFIExplainer
 from scoring.explainers.tabular import TabularExplainer
 from scoring.explainers.view import View
@@ -58,7 +57,7 @@ def source_of(explainer: Any) -> Source:
             lambda: explainer.engineered,
             explainer.summed,
         )
-    if hasattr(explainer, "surrogate"):
+    if isinstance(explainer, MimicExplainer):
         players = Players.of(explainer.predictor.schema.names)
         view = View(explainer.surrogate, explainer.initialization, explainer.summary, players)
         return Source(explainer.predictor, view, explainer.subset, fidelity=explainer.fidelity)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, Literal
-
-import numpy as np
 
 from scoring import background as backgrounds
 from scoring import kernel
@@ -15,14 +12,14 @@ from scoring.background import Background
 from scoring.errors import ModelError, ParameterError
 from scoring.explainers import exact_shap
 from scoring.explainers.aggregate import mean_absolute
+from scoring.explainers.arguments import Subset, chosen, understood
 from scoring.explainers.task import ModelTask, space_of
 from scoring.explainers.view import Full, View
 from scoring.explanation import GlobalExplanation, LocalExplanation
 from scoring.features import Engineering, engineering_of
 from scoring.players import Groups, Players
-from scoring.predictor import OutputSpace, Predictor, adapt
-from scoring.probe import with_allowances
-from scoring.schema import Names, infer_for
+from scoring.predictor import OutputSpace, Predictor
+from scoring.schema import Names
 from scoring.table import Table
 from scoring.transformations import with_transformations
 
@@ -30,9 +27,6 @@ __all__ = ["TabularExplainer"]
 
 N_BACKGROUND = 50
 """Rows of the summary that stands for a larger initialization set on the kernel path."""
-
-PROBED_ROWS = 10_000
-"""Examples that the model is called on at once, to see whether it takes them."""
 
 Method = Literal["auto", "tree", "linear", "deep", "kernel"]
 
@@ -82,7 +76,7 @@ class TabularExplainer:
         self,
         model: Any,
         initialization_examples: Any,
-        explain_subset: Sequence[int | str] | None = None,
+        explain_subset: Subset | None = None,
         features: Names | None = None,
         classes: Names | None = None,
         transformations: Any = None,
@@ -104,9 +98,9 @@ class TabularExplainer:
         if transformations is not None:
             model = with_transformations(model, transformations, initialization_examples)
         space = space_of(model, model_task, output_space)
-        predictor, examples = _understood(model, initialization_examples, features, classes, space)
+        predictor, examples = understood(model, initialization_examples, features, classes, space)
         players = Players.of(predictor.schema.names, groups)
-        self.subset = _chosen(explain_subset, players.names)
+        self.subset = chosen(explain_subset, players.names)
         self.allow_all_transformations = allow_all_transformations
         self.view = View(
             predictor,
@@ -240,20 +234,6 @@ class TabularExplainer:
         return replace(explanation, feature_map=self.summed.feature_map, raw_features=names)
 
 
-def _understood(
-    model: Any, x: Any, features: Names | None, classes: Names | None, space: OutputSpace | None
-) -> tuple[Predictor, Table]:
-    """The model's face, its schema with what the model says of unusual rows, and the examples."""
-    schema = infer_for(model, x, features)
-    examples = schema.encode(x)
-    if not examples.n_rows:
-        raise ParameterError("initialization_examples", "must hold at least one row")
-    probe = examples.take(slice(0, PROBED_ROWS))
-    predictor = adapt(model, schema, space, classes, probe)
-    schema = with_allowances(schema, predictor, examples)
-    return adapt(model, schema, predictor.space, classes, probe), examples
-
-
 def _full(predictor: Predictor, examples: Table, method: Method, players: Players) -> Full | None:
     """Values that need no coalitions, where a library has them and they add up."""
     if method == "kernel" or (method == "auto" and not players.single):
@@ -265,22 +245,3 @@ def _full(predictor: Predictor, examples: Table, method: Method, players: Player
     if not players.single:
         rule = "must be kernel where features are grouped"
     raise ParameterError("method", rule, "Use method='auto'.")
-
-
-def _chosen(subset: Sequence[int | str] | None, names: tuple[str, ...]) -> tuple[int, ...] | None:
-    """The indices of the features to report."""
-    if subset is None:
-        return None
-    if isinstance(subset, str):
-        raise ParameterError("explain_subset", "must be a list", "Put the name in brackets.")
-    given = np.asarray(subset, dtype=object).ravel().tolist()
-    if given and all(isinstance(one, (bool, np.bool_)) for one in given):
-        rule = "must hold indices or names of features, not flags"
-        raise ParameterError("explain_subset", rule, "Pass numpy.flatnonzero(flags).")
-    known = {name: j for j, name in enumerate(names)} | {j: j for j in range(len(names))}
-    unknown = [one for one in given if one not in known]
-    if not given or unknown or len({known[one] for one in given}) < len(given):
-        rule = f"must hold indices from 0 to {len(names) - 1}, or names of features, each once"
-        fix = f"Not among them: {', '.join(map(str, unknown))}." if unknown else ""
-        raise ParameterError("explain_subset", rule, fix)
-    return tuple(known[one] for one in given)

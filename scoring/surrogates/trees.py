@@ -1,0 +1,137 @@
+"""Tree surrogates: one column per feature, so that the players of the trees are the features.
+
+Categories become the mean answer of their rows, which orders them as well as splits between sets
+of categories would (Fisher, "On grouping for maximum homogeneity", 1958); a gap becomes a number
+below all others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scoring.errors import ParameterError
+from scoring.games.boxes import leaves_of, lightgbm_trees, sklearn_tree
+from scoring.games.leaves import Patterns
+from scoring.surrogates.surrogate import Attributions, Fitted, regressor_of
+
+__all__ = ["DecisionTreeExplainableModel", "LGBMExplainableModel"]
+
+FOLDS = 5
+"""In training a category's mean is that of other rows, so that no row sees its own answer."""
+
+LEAF_ROWS = 5
+"""Fewest rows of a leaf: a tree that learns every row by heart stands for nothing."""
+
+
+class LGBMExplainableModel:
+    """LightGBM; `explainable_model_args` are those of `lightgbm.LGBMRegressor`."""
+
+    name = "lightgbm"
+
+    @staticmethod
+    def pipeline(
+        codes: NDArray[np.float64],
+        categorical: NDArray[np.bool_],
+        seed: int,
+        options: Mapping[str, Any],
+    ) -> Any:
+        """Return an unfitted pipeline of encoder and regressor."""
+        try:
+            from lightgbm import LGBMRegressor
+        except ImportError:
+            fix = "Install shapserve[lightgbm], or pass another of the explainable models."
+            raise ParameterError("explainable_model", "needs LightGBM installed", fix) from None
+        defaults = {"random_state": seed, "verbosity": -1, "n_jobs": 1, "deterministic": True}
+        boosting = regressor_of(LGBMRegressor, defaults, options)
+        return _pipeline(codes, categorical, boosting, seed)
+
+    @staticmethod
+    def attributions(fitted: Fitted, background: NDArray[np.float64]) -> Attributions:
+        """Return what explains codes: values (n_rows, n_features, n_outputs), exactly."""
+        return _attributions(fitted, background)
+
+
+class DecisionTreeExplainableModel:
+    """One tree; `explainable_model_args` are those of `sklearn.tree.DecisionTreeRegressor`."""
+
+    name = "decision tree"
+
+    @staticmethod
+    def pipeline(
+        codes: NDArray[np.float64],
+        categorical: NDArray[np.bool_],
+        seed: int,
+        options: Mapping[str, Any],
+    ) -> Any:
+        """Return an unfitted pipeline of encoder and regressor."""
+        from sklearn.tree import DecisionTreeRegressor
+
+        defaults = {"random_state": seed, "min_samples_leaf": LEAF_ROWS}
+        tree = regressor_of(DecisionTreeRegressor, defaults, options)
+        return _pipeline(codes, categorical, tree, seed)
+
+    @staticmethod
+    def attributions(fitted: Fitted, background: NDArray[np.float64]) -> Attributions:
+        """Return what explains codes: values (n_rows, n_features, n_outputs), exactly."""
+        return _attributions(fitted, background)
+
+
+def _pipeline(
+    codes: NDArray[np.float64], categorical: NDArray[np.bool_], regressor: Any, seed: int
+) -> Any:
+    from sklearn.compose import ColumnTransformer
+    from sklearn.impute import SimpleImputer
+    from sklearn.model_selection import KFold
+    from sklearn.pipeline import Pipeline
+    from sklearn.preprocessing import TargetEncoder
+
+    seen = codes[:, ~categorical]
+    seen = seen[~np.isnan(seen)]
+    below = float(seen.min() - np.ptp(seen) - 1) if seen.size else 0.0
+    fill = SimpleImputer(strategy="constant", fill_value=below, keep_empty_features=True)
+    folds = KFold(max(2, min(FOLDS, len(codes))), shuffle=True, random_state=seed)
+    means = TargetEncoder(target_type="continuous", cv=folds)
+    encoder = ColumnTransformer(
+        [
+            ("numbers", fill, np.flatnonzero(~categorical)),
+            ("categories", means, np.flatnonzero(categorical)),
+        ]
+    )
+    return Pipeline([("encode", encoder), ("regress", regressor)])
+
+
+def _attributions(fitted: Fitted, background: NDArray[np.float64]) -> Attributions:
+    weights = np.full(len(background), 1 / len(background))
+    explained = [_explained(component, background, weights) for component in fitted.components]
+    # The encoder's columns: numbers first, then categories, each in the features' order.
+    parts = fitted.components[0].named_steps["encode"].transformers_
+    order = np.concatenate([np.asarray(columns, dtype=np.intp) for *_, columns in parts])
+
+    def values(codes: NDArray[np.float64]) -> NDArray[np.float64]:
+        each = np.array([explain(codes) for explain in explained])
+        answer = np.empty((len(codes), codes.shape[1], fitted.directions.shape[1]))
+        answer[:, order] = np.einsum("krf,ko->rfo", each, fitted.directions)
+        return answer
+
+    return values
+
+
+def _explained(
+    component: Any, background: NDArray[np.float64], weights: NDArray[np.float64]
+) -> Attributions:
+    """From codes to the values (n_rows, n_columns) of one component."""
+    encoder, regressor = component.named_steps["encode"], component.named_steps["regress"]
+    boosted = hasattr(regressor, "booster_")
+    trees = lightgbm_trees(regressor.booster_) if boosted else [sklearn_tree(regressor.tree_)]
+
+    def columns(codes: NDArray[np.float64]) -> NDArray[np.float64]:
+        encoded = encoder.transform(codes)
+        # scikit-learn's trees compare single precision with their thresholds.
+        return np.asarray(encoded if boosted else encoded.astype(np.float32), dtype=np.float64)
+
+    patterns = Patterns.of(leaves_of(trees), columns(background), weights)
+    return lambda codes: patterns.values(columns(codes))
