@@ -48,7 +48,8 @@ def encode_numbers(
         except OverflowError:
             pass
         else:
-            if (np.abs(out) <= feature.limit).all() and _fits_kind(feature, out):
+            within = (out >= feature.lowest) & (out <= feature.limit)
+            if within.all() and _fits_kind(feature, out):
                 return
     for row, value in enumerate(values):
         number, rule = _number(feature, value)
@@ -90,8 +91,8 @@ def _number(feature: Feature, value: Any) -> tuple[float, str]:  # noqa: PLR0911
         return math.nan, "must be finite"
     if feature.kind == "integer" and number != math.floor(number):
         return math.nan, "must be a whole number"
-    if abs(number) > feature.limit:
-        return math.nan, f"must lie between {-feature.limit:.4g} and {feature.limit:.4g}"
+    if not feature.lowest <= number <= feature.limit:
+        return math.nan, f"must lie between {feature.lowest:.4g} and {feature.limit:.4g}"
     return number, ""
 
 

@@ -19,8 +19,8 @@ class Feature:
 
     `dtype` is the pandas dtype that training had, `categories` the values training saw, and
     `missing_none` tells whether training wrote a missing category as None rather than NaN.
-    `allows_missing`, `allows_unseen` and `limit`, the largest absolute value of a number, are found
-    by asking the model, at distillation.
+    `allows_missing`, `allows_unseen`, and `limit` and `lowest`, the largest and the least number,
+    are found by asking the model, at distillation.
     """
 
     name: str
@@ -33,6 +33,7 @@ class Feature:
     allows_unseen: bool = False
     missing_none: bool = False
     limit: float = sys.float_info.max
+    lowest: float = -sys.float_info.max
 
     @property
     def is_category(self) -> bool:

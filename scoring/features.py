@@ -7,8 +7,9 @@ feature at a time and looking which columns change.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from scoring.background import Background
 from scoring.feature import Feature
+from scoring.forms.estimators import parts
 from scoring.predictor import EstimatorModel, Predictor
 from scoring.schema import FeatureSchema, is_frame
 from scoring.table import Table
@@ -28,7 +30,8 @@ CONTEXTS = 4
 largest values and one with gaps."""
 
 VALUES = 24
-"""Different values of a number that are tried."""
+"""Values of a number that are tried: as many that the examples have, and as many from a range
+three times theirs."""
 
 LARGEST_MAP = 4_000_000
 """Entries of a map; above, nobody wants to look at it, and it is not made."""
@@ -132,15 +135,18 @@ def feature_map(head: Any, raw: FeatureSchema, examples: Table) -> NDArray[np.fl
     -------
     float64 (n_features, n_columns), every column summing to 1.
     """
+    raw, examples = _with_known_categories(head, raw, examples)
     possible = _branches(head, raw)
     moved = np.zeros((raw.n_features, _width(head, raw, examples)), dtype=bool)
     for contexts in _contexts(head, raw, examples):
         base = _numbers(_transformed(head, raw, contexts))
         for j in range(raw.n_features):
             values = _values(raw.features[j], examples, j)
-            codes = np.repeat(contexts.codes, len(values), axis=0)
-            codes[:, j] = np.tile(values, contexts.n_rows)
-            changed = _numbers(_transformed(head, raw, contexts.with_codes(codes)))
+            tried = _changed(contexts, j, _beyond(raw.features[j], values))
+            if not _takes(head, raw, tried):
+                tried = _changed(contexts, j, values)
+            values = tried.codes[: tried.n_rows // contexts.n_rows, j]
+            changed = _numbers(_transformed(head, raw, tried))
             before = np.repeat(base, len(values), axis=0)
             same = (changed == before) | (np.isnan(changed) & np.isnan(before))
             moved[j] |= ~same.all(axis=0)
@@ -152,9 +158,18 @@ def feature_map(head: Any, raw: FeatureSchema, examples: Table) -> NDArray[np.fl
     return shares
 
 
+def _changed(contexts: Table, j: int, values: NDArray[np.float64]) -> Table:
+    """Each of the contexts with each of the values of one feature."""
+    codes = np.repeat(contexts.codes, len(values), axis=0)
+    codes[:, j] = np.tile(values, contexts.n_rows)
+    return contexts.with_codes(codes)
+
+
 def _transformed(head: Any, raw: FeatureSchema, rows: Table) -> Any:
     """Engineered rows, as a DataFrame or a dense array."""
-    columns = head.transform(EstimatorModel(head, raw).rows(rows))
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")  # of encoders about categories that they then accept
+        columns = head.transform(EstimatorModel(head, raw).rows(rows))
     return columns.toarray() if hasattr(columns, "toarray") else columns
 
 
@@ -224,6 +239,43 @@ def _values(feature: Feature, examples: Table, j: int) -> NDArray[np.float64]:
             np.unique(np.linspace(0, len(known) - 1, VALUES).astype(np.intp))[: len(known)]
         ]
     return np.append(seen, np.nan) if feature.allows_missing else seen
+
+
+def _beyond(feature: Feature, seen: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The same values and more, in and around their range, where the model takes them."""
+    numbers = seen[~np.isnan(seen)]
+    if feature.is_category or feature.kind == "boolean" or not len(numbers):
+        return seen
+    span = np.ptp(numbers) or 1.0
+    more = np.linspace(numbers.min() - span, numbers.max() + span, VALUES)
+    more = np.clip(more, feature.lowest, feature.limit)
+    return np.unique(np.concatenate([seen, np.rint(more) if feature.kind == "integer" else more]))
+
+
+def _with_known_categories(
+    head: Any, raw: FeatureSchema, examples: Table
+) -> tuple[FeatureSchema, Table]:
+    """Add categories that the encoders learnt and the examples do not have.
+
+    A list of an encoder's is taken for a feature's if it has all categories that the feature has.
+    """
+    learnt = [
+        [str(text) for text in texts if isinstance(text, str)]
+        for part in parts(head)
+        for texts in getattr(part, "categories_", [])
+    ]
+    features = []
+    for feature in raw.features:
+        more = {
+            text: None
+            for texts in learnt
+            if feature.is_category and set(feature.categories) <= set(texts)
+            for text in texts
+            if text not in feature.categories
+        }
+        features.append(replace(feature, categories=(*feature.categories, *more)))
+    extended = replace(raw, features=tuple(features))
+    return extended, Table(examples.codes, extended.code_tables)
 
 
 def _branches(head: Any, raw: FeatureSchema) -> NDArray[np.bool_] | None:

@@ -25,7 +25,7 @@ MAGNITUDES = (
     1e6,
     1e3,
 )
-"""How large a number may be, tried from the largest down."""
+"""How far from zero a number may be, tried from the farthest on."""
 
 
 def mixed_rows(rows: Table, n_rows: int, seed: int) -> Table:
@@ -71,22 +71,33 @@ def with_allowances(schema: FeatureSchema, predictor: Predictor, rows: Table) ->
             known = feature.categories
             stranger: str | int = _stranger(known)
             unseen = _accepts(predictor, rows, j, float(len(known)), (*known, stranger))
-        limit = _limit(predictor, rows, j)
-        features.append(replace(feature, allows_missing=missing, allows_unseen=unseen, limit=limit))
+        features.append(
+            replace(
+                feature,
+                allows_missing=missing,
+                allows_unseen=unseen,
+                limit=_limit(predictor, rows, j, 1),
+                lowest=-_limit(predictor, rows, j, -1),
+            )
+        )
     return replace(schema, features=tuple(features))
 
 
-def _limit(predictor: Predictor, rows: Table, j: int) -> float:
-    """The largest of `MAGNITUDES` that the model takes without raising, or what training held."""
+def _limit(predictor: Predictor, rows: Table, j: int, sign: int) -> float:
+    """The largest of `MAGNITUDES` that the model takes on one side, or else what training held.
+
+    A logarithm takes nothing below zero; its side ends at zero, or at the least that training held.
+    """
     if rows.categories[j]:
         return sys.float_info.max
-    codes = np.repeat(rows.codes[:1], 2, axis=0)
-    for magnitude in MAGNITUDES:
-        codes[:, j] = magnitude, -magnitude
+    held = sign * rows.codes[:, j]
+    farthest = float(held[np.isfinite(held)].max(initial=-sys.float_info.max))
+    codes = rows.codes[:1].copy()
+    for magnitude in (m for m in (*MAGNITUDES, 0.0) if m >= farthest):
+        codes[0, j] = sign * magnitude
         if _answer(predictor, rows.with_codes(codes)) is not None:
             return magnitude
-    held = np.abs(rows.codes[:, j])
-    return float(held[np.isfinite(held)].max(initial=0.0))
+    return farthest if np.isfinite(held).any() else 0.0
 
 
 def _stranger(known: tuple[Any, ...]) -> Any:

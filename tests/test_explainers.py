@@ -283,7 +283,7 @@ def wrong_arguments():
         "method must be auto": (fitted, {"method": "best"}),
         "method must fit the model": (fitted, {"method": "tree"}),
         "n_background must be": (fitted, {"n_background": 0}),
-        "transformations must be": (fitted, {"transformations": [3]}),
+        "transformations must be": (fitted, {"transformations": object()}),
         "answer numbers": (fitted.predict, {}),
     }
 
