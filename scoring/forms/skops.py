@@ -53,6 +53,7 @@ OBJECTS = frozenset({
             "Matern", "Product", "RBF", "RationalQuadratic", "Sum", "WhiteKernel",
         )
     ),
+    "sklearn.model_selection._split.KFold",
     "sklearn.multiclass._ConstantPredictor",
     "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
     "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
