@@ -29,7 +29,7 @@ from scoring.errors import (
 )
 
 __all__ = ["FORMAT", "MANIFEST", "PICKLE", "Manifest", "agrees", "describe", "listing", "locate",
-           "owned_file", "plain", "versions", "write"]  # fmt: skip
+           "owned_file", "parse_json", "plain", "versions", "write"]  # fmt: skip
 
 MANIFEST = "manifest.json"
 PICKLE = "scoring_explainer.pkl"
@@ -276,7 +276,7 @@ def _bytes_of(path: Path) -> bytes:
 def _parse(data: bytes) -> dict[str, Any]:
     """Parse strictly, the format's version before everything else."""
     try:
-        said = json.loads(data, object_pairs_hook=_unique, parse_constant=_no_constant)
+        said = parse_json(data)
     except (ValueError, RecursionError):
         raise ArtifactCorrupt(MANIFEST, "it is not well-formed JSON", AGAIN) from None
     version = said.get("format_version") if isinstance(said, dict) else None
@@ -306,6 +306,16 @@ def _well_listed(told: Any, *, array: bool) -> bool:
     shaped = isinstance(shape, list) and all(type(length) is int for length in shape)
     known = isinstance(told.get("sha256"), str)
     return known and (not array or (shaped and isinstance(told.get("dtype"), str)))
+
+
+def parse_json(data: bytes) -> Any:
+    """Parse JSON strictly: no key twice, no NaN.
+
+    Raises
+    ------
+    ValueError, RecursionError
+    """
+    return json.loads(data, object_pairs_hook=_unique, parse_constant=_no_constant)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
