@@ -188,11 +188,25 @@ def adapt(
     if space not in face.spaces:
         has = " and ".join(repr(known) for known in face.spaces)
         raise ParameterError("output_space", f"must be one the model has: {has}, not {space!r}")
+    _check_classes(face, classes)
     names = display_names(face.labels, classes)
     if isinstance(face, CallableModel) and space == "probability" and classes is not None:
         names = tuple(str(name) for name in classes)
     n_outputs = _count_outputs(face, probe, space) if probe is not None else max(1, len(names))
     return Predictor(face, schema, space, names, _output_names(face, names, n_outputs, classes))
+
+
+def _check_classes(face: Model, classes: Names | None) -> None:
+    """Class names need classes; a bare function may have some without saying so."""
+    if classes is None or face.labels or isinstance(face, CallableModel):
+        return
+    if isinstance(face, EstimatorModel) and _is_outlier_detector(face.estimator):
+        if len(classes) != 2:
+            fix = "Its predict answers -1 and 1, in this order."
+            raise ParameterError("classes", f"must name 2 classes, not {len(classes)}", fix)
+        return
+    rule = "must not be given for a regression, which has none"
+    raise ParameterError("classes", rule, "Leave classes out, or pass a classifier.")
 
 
 def _count_outputs(face: Model, probe: Table, space: OutputSpace) -> int:
@@ -279,6 +293,8 @@ def _output_names(
     if len(names) == 2 and n_outputs == 1:
         return names[1:]  # a binary margin speaks for the second class
     given = () if classes is None else tuple(str(name) for name in classes)
+    if len(given) == 2 and n_outputs == 1:
+        return given[1:]  # an outlier detector's margin speaks for its inliers
     if given and not model.labels:
         if len(given) != n_outputs:
             raise ParameterError("classes", f"must name {n_outputs} outputs, not {len(given)}")

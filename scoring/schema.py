@@ -65,6 +65,7 @@ class FeatureSchema:
         """
         named = is_frame(x) and all(isinstance(name, str) for name in x.columns)
         x = x if is_frame(x) else _two_dimensional(x)
+        _check_shape(x)
         names = _names(x, names, named=named)
         columns = [x.iloc[:, j] if is_frame(x) else x[:, j] for j in range(x.shape[1])]
         return cls(
@@ -139,10 +140,9 @@ def infer_for(model: Any, x: Any, names: Names | None = None) -> FeatureSchema:
     """
     schema = FeatureSchema.infer(x, names)
     owner = getattr(model, "__self__", model)
-    trained_on = tuple(getattr(owner, "feature_names_in_", ()))
-    other_order = trained_on != schema.names and sorted(trained_on) == sorted(schema.names)
-    if names is not None and other_order:
-        raise ParameterError("features", "must be in the order of the model's feature_names_in_")
+    trained_on = tuple(str(name) for name in getattr(owner, "feature_names_in_", ()))
+    if trained_on and (names is not None or schema.frame):
+        _check_names(schema.names, trained_on, "features" if names is not None else "x")
     arrays = hasattr(owner, "n_features_in_") and not hasattr(owner, "feature_names_in_")
     return FeatureSchema(
         tuple(replace(feature, allows_missing=True) for feature in schema.features),
@@ -150,13 +150,42 @@ def infer_for(model: Any, x: Any, names: Names | None = None) -> FeatureSchema:
     )
 
 
+def _check_names(names: Sequence[str], trained_on: Sequence[str], argument: str) -> None:
+    """Hold the names of columns against those that the model was trained on."""
+    missing = [name for name in trained_on if name not in names]
+    extra = [name for name in names if name not in trained_on]
+    if not missing and not extra:
+        if argument == "features" and list(names) != list(trained_on):
+            rule = "must be in the order of the model's feature_names_in_"
+            raise ParameterError(argument, rule)
+        return
+    if argument == "features":
+        return  # names to show; the model itself may know its columns by others
+    told = [f"lacks {', '.join(missing)}"] * bool(missing)
+    told += [f"has {', '.join(extra)} besides"] * bool(extra)
+    rule = f"must have the columns that the model was trained on; it {' and '.join(told)}"
+    raise ParameterError(argument, rule)
+
+
 def is_frame(x: Any) -> bool:
     """Whether x is a pandas DataFrame; asks without importing pandas."""
     return hasattr(x, "iloc") and hasattr(x, "columns")
 
 
+def _check_shape(x: Any) -> None:
+    if not x.shape[1]:
+        raise ParameterError("x", "must have at least one column")
+    if not is_frame(x):
+        return
+    twice = [str(name) for name in dict.fromkeys(x.columns[x.columns.duplicated()])]
+    if twice:
+        rule = f"must not have columns of one name: {', '.join(twice)}"
+        raise ParameterError("x", rule, "Rename them, or drop all but one.")
+
+
 def _two_dimensional(x: Any) -> NDArray[Any]:
-    rows = np.asarray(x)
+    """Rows as a dense array; SciPy's sparse matrices are written out."""
+    rows = np.asarray(x.toarray() if hasattr(x, "toarray") else x)
     if rows.ndim != 2:
         rule = f"must be two-dimensional, not {rows.ndim}-dimensional"
         raise ParameterError("x", rule, "One row is x[0:1], not x[0].")

@@ -36,6 +36,15 @@ class RowErrorDocument(BaseModel):
     rule: str
 
 
+class ReasonDocument(BaseModel):
+    """One of a row's strongest features, with the text that goes with it."""
+
+    feature: str
+    direction: str = Field(description="increases or decreases.")
+    value: float = Field(description="Its value for the output that reasons are given for.")
+    text: str
+
+
 class ScoreDocument(BaseModel):
     """Predictions and, for every row, why."""
 
@@ -55,6 +64,12 @@ class ScoreDocument(BaseModel):
     )
     method: str
     coalitions_used: int
+    remainder: list[list[Number]] | None = Field(
+        None, description="Per row and output what unlisted features add up to; if some are."
+    )
+    reason_codes: list[list[ReasonDocument]] | None = Field(
+        None, description="Per row the reasons to tell, the strongest first; if there are texts."
+    )
     warnings: list[ViolationDocument] = Field(description="What was accepted but is unusual.")
     errors: list[RowErrorDocument] = Field(description="Rows with null in their answer.")
     model: ModelDocument

@@ -381,7 +381,7 @@ def test_names_of_features_in_another_order_than_the_models():
     model = linear_model.LogisticRegression().fit(pd.DataFrame(x, columns=list("abcdef")), y)
     with pytest.raises(ParameterError, match="order of the model's feature_names_in_"):
         TabularExplainer(model, x, features=list("fedcba"))
-    with pytest.raises(ParameterError, match="must take the rows it is given"):
+    with pytest.raises(ParameterError, match="it lacks f"):
         TabularExplainer(model, pd.DataFrame(x[:, :5], columns=list("abcde")))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scoring.errors import ParameterError
 from scoring.predictor import OutputSpace, Predictor, adapt
@@ -18,7 +19,9 @@ __all__ = ["Subset", "chosen", "understood"]
 PROBED_ROWS = 10_000
 """Examples that the model is called on at once, to see whether it takes them."""
 
-Subset = Sequence[int | str]
+COMPARED_ROWS = 100
+
+Subset = Sequence[int] | Sequence[str] | NDArray[Any]
 """Features by index or name."""
 
 
@@ -41,8 +44,21 @@ def understood(
         raise ParameterError("initialization_examples", "must hold at least one row")
     probe = table.take(slice(0, PROBED_ROWS))
     predictor = adapt(model, schema, output_space, classes, probe)
+    if hasattr(examples, "tocsr"):
+        _check_dense(predictor.model, examples.tocsr()[:COMPARED_ROWS])
     schema = with_allowances(schema, predictor, table)
     return adapt(model, schema, predictor.space, classes, probe), table
+
+
+def _check_dense(model: Any, some: Any) -> None:
+    """Hold a model's answers to sparse rows against those to the same rows written out."""
+    estimator = getattr(model, "estimator", None)
+    ask = getattr(estimator, "predict_proba", getattr(estimator, "predict", None))
+    if ask is None or np.allclose(ask(some), ask(some.toarray()), rtol=1e-6):
+        return
+    rule = "must be dense for this model, which takes what a sparse matrix leaves out for missing"
+    fix = "Pass an array with NaN in these places, and zeros where there are zeros."
+    raise ParameterError("initialization_examples", rule, fix)
 
 
 def chosen(

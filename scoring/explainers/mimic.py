@@ -95,7 +95,7 @@ class MimicExplainer:
         *,
         allow_all_transformations: bool = False,  # noqa: ARG002 nothing depends on it
         categorical_features: Subset | None = None,
-        model_task: ModelTask | str = ModelTask.Unknown,
+        model_task: Any = ModelTask.Unknown,
         output_space: OutputSpace | None = None,
         n_background: int = N_BACKGROUND,
         random_state: int = 0,

@@ -82,7 +82,7 @@ class TabularExplainer:
         transformations: Any = None,
         *,
         allow_all_transformations: bool = False,
-        model_task: ModelTask | str = ModelTask.Unknown,
+        model_task: Any = ModelTask.Unknown,
         groups: Groups | None = None,
         output_space: OutputSpace | None = None,
         n_background: int = N_BACKGROUND,

@@ -19,9 +19,7 @@ class ModelTask(StrEnum):
     Unknown = "unknown"
 
 
-def space_of(
-    model: Any, model_task: ModelTask | str, output_space: OutputSpace | None
-) -> OutputSpace | None:
+def space_of(model: Any, model_task: Any, output_space: OutputSpace | None) -> OutputSpace | None:
     """Return the output space to ask for, or None for the model's own choice.
 
     A function does not tell what it answers, so its task does. An estimator does tell, and the

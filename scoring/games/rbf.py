@@ -121,7 +121,7 @@ def expansion_of(predictor: Predictor) -> Expansion | None:
     if kind.__name__ == "KernelRidge":
         return _of_ridge(estimator)
     supports, dual = estimator.support_vectors_, estimator.dual_coef_
-    if len(dual) != 1 or not isinstance(dual, np.ndarray):  # more than two classes, or sparse
+    if not isinstance(dual, np.ndarray) or len(dual) != 1:  # sparse, or more than two classes
         return None
     sigmoid = None
     slope, offset = estimator._probA, estimator._probB  # noqa: SLF001 public ones are deprecated

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from scoring.predictor import OutputSpace
-from service.cli.files import read_frame, read_model
+from service.cli.files import read_frame, read_json, read_model
 from service.cli.options import names, option
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from scoring.reasons import ReasonCodes
 
 __all__ = ["distil"]
 
@@ -32,6 +34,8 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 @option("--tolerance", type=float, help="Relative RMS error to keep to.")
 @option("--strict/--no-strict", default=True, help="Whether missing the tolerance is an error.")
 @option("--coalitions", type=int, help="Size of the design; else as small as is exact.")
+@option("--reason-codes", type=_FILE, help="Texts per feature and direction: .json.")
+@option("--groups", type=_FILE, help="Per name a list of features that are one player: .json.")
 @option("--validation", type=_FILE, help="Held-out rows to measure on: .csv or .parquet.")
 @option("--background", type=click.IntRange(1), help="Rows that a longer file is summarised to.")
 @option("--seed", type=int, default=0, help="Seed of the design.")
@@ -63,6 +67,7 @@ def distil(
         fitted,
         rows,
         classes=classes,
+        groups=read_json(knobs["groups"]) if knobs["groups"] else None,
         output_space=output_space,
         n_background=knobs["background"] or N_BACKGROUND,
     )
@@ -73,11 +78,25 @@ def distil(
         strict=knobs["strict"],
         n_coalitions=knobs["coalitions"],
         random_state=knobs["seed"],
+        reason_codes=_reasons(knobs["reason_codes"]) if knobs["reason_codes"] else None,
         name=knobs["name"],
         version=knobs["version"],
         progress=knobs["progress"],
     )
     click.echo(save(scoring_explainer, output, exist_ok=knobs["exist_ok"]))
+
+
+def _reasons(path: Path) -> ReasonCodes:
+    """Reason codes from a file: the texts alone, or with `output` and `top`."""
+    from scoring.reasons import ReasonCodes
+
+    told = read_json(path)
+    if not isinstance(told.get("texts"), dict):
+        return ReasonCodes(told)
+    unknown = sorted(told.keys() - {"texts", "output", "top"})
+    if unknown:
+        raise click.ClickException(f"{path} has an unknown key '{unknown[0]}' beside texts.")
+    return ReasonCodes(**told)
 
 
 def _chosen(path: Path, features: list[str] | None, target: list[str]) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from scoring.predictor import OutputSpace
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["read_frame", "read_model", "write_frame"]
+__all__ = ["read_frame", "read_json", "read_model", "write_frame"]
 
 # What reading a file of another kind, or of another library's version, ends in.
 _UNREADABLE = (AttributeError, EOFError, ImportError, KeyError, TypeError, ValueError)
@@ -89,3 +90,14 @@ def _read_onnx(path: Path, output_space: OutputSpace | None, classes: list[str] 
             raise click.ClickException(told) from None
         numbers = range(len(classes))  # what the file answers; `classes` are shown for them
         return OnnxModel.open(path, output_space=output_space, labels=numbers)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read an object from a JSON file."""
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as exc:
+        raise click.ClickException(f"{path} is not well-formed JSON: {exc}") from exc
+    if not isinstance(told, dict):
+        raise click.ClickException(f"{path} must hold an object.")
+    return told

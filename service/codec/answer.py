@@ -40,6 +40,7 @@ def answer(
 ) -> dict[str, Any]:
     """The answer's content, in the order in which people read it."""
     explanation = scored.explanation
+    optional = {"remainder": explanation.remainder, "reason_codes": explanation.reason_codes}
     return {
         "predictions": scored.predictions.tolist(),
         "probabilities": scored.probabilities,
@@ -53,6 +54,7 @@ def answer(
         "additivity_gap": explanation.additivity_gap,
         "method": explanation.method,
         "coalitions_used": explanation.n_coalitions,
+        **{name: value for name, value in optional.items() if value is not None},
         "warnings": [{"row": n.row, "column": n.column, "rule": n.rule} for n in notes],
         "errors": [{"row": int(row), "rule": NOT_FINITE} for row in _rows_in_error(scored)],
         "model": model,
@@ -63,6 +65,7 @@ def _rows_in_error(scored: Scored) -> NDArray[np.intp]:
     """Rows for which the model answered something that is not a finite number."""
     explanation = scored.explanation
     answers = [explanation.outputs, explanation.values, scored.predictions, scored.probabilities]
+    answers += [explanation.remainder]
     broken = np.zeros(len(explanation.outputs), dtype=bool)
     for numbers in answers:
         if numbers is not None and numbers.dtype.kind == "f":

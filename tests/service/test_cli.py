@@ -22,6 +22,35 @@ def test_distil_puts_everything_it_was_told_into_the_artifact(files):
     assert names == list(pd.read_parquet(files / "rows.parquet").columns)
 
 
+def test_distil_takes_reasons_and_groups_from_files(files, tmp_path, capsys):
+    reasons = {"output": "gone", "top": 2, "texts": {"money": {"increases": "Money matters"}}}
+    (tmp_path / "reasons.json").write_text(json.dumps(reasons))
+    (tmp_path / "groups.json").write_text(json.dumps({"money": ["income", "balance"]}))
+    arguments = ["distil", "--model", str(files / "model.joblib"), "--no-progress"]
+    arguments += ["--data", str(files / "train.parquet"), "--target", "target"]
+    arguments += ["--classes", "gone, still here", "--output", str(tmp_path / "out")]
+    arguments += ["--groups", str(tmp_path / "groups.json")]
+    arguments += ["--reason-codes", str(tmp_path / "reasons.json")]
+    assert run(arguments) == 0
+    said = artifact.read_manifest(tmp_path / "out")
+    assert said["reason_codes"] == reasons
+    assert said["groups"] == {"money": ["income", "balance"]}
+    assert run(["inspect", str(tmp_path / "out")]) == 0
+    assert "Money matters" in capsys.readouterr().out
+    problems = {
+        "{": "not well-formed JSON",
+        "[]": "must hold an object",
+        '{"texts": {}, "best": 1}': "unknown key 'best'",
+        '{"height": {"increases": "x"}}': "'height' is no feature",
+    }
+    for text, problem in problems.items():
+        (tmp_path / "reasons.json").write_text(text)
+        assert run([*arguments, "--exist-ok"]) == 1
+        told = capsys.readouterr().err
+        assert problem in told
+        assert "Traceback" not in told
+
+
 def test_distil_takes_chosen_columns_in_the_models_order(tmp_path, capsys):
     from sklearn.linear_model import LinearRegression
 

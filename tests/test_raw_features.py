@@ -1,0 +1,290 @@
+"""Raw features as players: a real pipeline against the definition, groups, subsets, sparse rows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+from sklearn import ensemble, linear_model, svm
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from scoring.artifact import load, save
+from scoring.errors import ModelError, ParameterError, RowsError
+from scoring.explainers import ModelTask, TabularExplainer
+from scoring.games.columns import ColumnsGame
+from scoring.games.masked import MaskedGame
+from scoring.scoring_explainers import KernelScoringExplainer
+from tests import oracles
+from tests.tables import raw_values, small
+
+
+def wide(n=150):
+    """Eleven raw features, six of them text, and a pipeline over them."""
+    rng = np.random.default_rng(1)
+    numbers = {f"n{j}": rng.normal(size=n).round(2) for j in range(5)}
+    texts = {f"t{j}": rng.choice([*"abcd"][: 2 + j % 3], n).astype(object) for j in range(6)}
+    x = pd.DataFrame(numbers | texts)
+    x.loc[rng.random(n) < 0.1, "n1"] = np.nan
+    x.loc[rng.random(n) < 0.1, "t1"] = np.nan
+    y = (x["n0"] + (x["t0"] == "a") - (x["t2"] == "b") + 0.5 * rng.normal(size=n) > 0.3).astype(int)
+    fill = SimpleImputer(strategy="constant", fill_value="none")
+    head = ColumnTransformer(
+        [
+            ("numbers", make_pipeline(SimpleImputer(), StandardScaler()), list(numbers)),
+            ("texts", make_pipeline(fill, OneHotEncoder(handle_unknown="ignore")), list(texts)),
+        ]
+    )
+    return x, y.to_numpy(), head
+
+
+def test_eleven_raw_features_against_all_coalitions_of_masked_raw_rows():
+    x, y, head = wide()
+    model = make_pipeline(head, ensemble.GradientBoostingClassifier(n_estimators=20)).fit(x, y)
+    background, rows = x[:3], x[60:61]
+    expected = raw_values(model, rows, background)
+    largest = np.abs(model.predict_proba(x)).max()
+    explainer = TabularExplainer(model, background)
+    assert isinstance(explainer.view.kernel.game, ColumnsGame)
+    for each in (explainer, KernelScoringExplainer(explainer)):
+        found = each.explain_local(rows)
+        np.testing.assert_allclose(found.values, expected, atol=1e-9 * largest)
+        assert found.features == tuple(x.columns)
+
+
+def test_the_cut_pipeline_answers_what_the_whole_one_answers():
+    x, y, head = wide()
+    model = make_pipeline(head, svm.SVC(probability=True, random_state=0)).fit(x, y)
+    view = TabularExplainer(model, x[:10]).view
+    cut, whole = view.game(view.summary), MaskedGame(view.predictor, view.summary, 2**28)
+    assert isinstance(cut, ColumnsGame)
+    rng = np.random.default_rng(0)
+    masks = rng.random((40, x.shape[1])) < 0.5
+    rows = view.predictor.schema.encode(x[50:53])
+    np.testing.assert_allclose(cut.values(rows, masks), whole.values(rows, masks), atol=1e-6)
+    assert cut.values(rows.take(slice(0, 0)), masks).shape == (0, 40, 2)
+
+
+def test_a_pipeline_whose_columns_depend_on_several_features_is_run_whole():
+    from sklearn.decomposition import PCA
+
+    x, y = small()
+    numbers = x[["age", "income"]]
+    model = make_pipeline(PCA(2), linear_model.LogisticRegression()).fit(numbers, y)
+    explainer = TabularExplainer(model, numbers[:5])
+    assert isinstance(explainer.view.kernel.game, MaskedGame)
+    expected = raw_values(model, numbers[60:62], numbers[:5])
+    np.testing.assert_allclose(explainer.explain_local(numbers[60:62]).values, expected, atol=1e-10)
+
+
+def test_a_category_that_only_the_encoder_knows_belongs_to_its_feature():
+    x, y, head = wide()
+    model = make_pipeline(head, linear_model.LogisticRegression()).fit(x, y)
+    few = x[x["t5"] != "d"][:12]
+    made = TabularExplainer(model, few).view.engineering
+    assert made is not None  # for the type checker
+    assert made.exclusive
+    columns = [c for c, name in enumerate(made.columns.names) if "t5" in name]
+    assert len(columns) == 4
+    assert made.feature_map[x.columns.get_loc("t5"), columns].tolist() == [1] * 4
+
+
+def grouped_oracle(f, row, background, groups):
+    """The game whose players are lists of columns."""
+
+    def v(s):
+        masked = background.copy()
+        for player in s:
+            masked[:, groups[player]] = row[groups[player]]
+        return f(masked).mean(axis=0)
+
+    return oracles.shapley(v, len(groups))
+
+
+@pytest.mark.parametrize("size", [6, 16])
+def test_groups_are_players_in_the_full_and_the_scoring_explainer(size, tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(80, size))
+    y = (x[:, 0] * x[:, 1] + x[:, 2] + x[:, -1] > 0).astype(int)
+    model = ensemble.RandomForestClassifier(10, random_state=0).fit(x, y)
+    names = [f"c{j}" for j in range(size)]
+    groups = {"first": names[:2], "last": names[3:]}
+    players = [[0, 1], [2], [*range(3, size)]]
+    explainer = TabularExplainer(model, x[:9], features=names, groups=groups)
+    assert explainer.features == ("first", "c2", "last")
+    scoring = KernelScoringExplainer(explainer)
+    save(scoring, tmp_path / "artifact")
+    expected = np.array([grouped_oracle(model.predict_proba, r, x[:9], players) for r in x[-3:]])
+    for each in (explainer, scoring, load(tmp_path / "artifact")):
+        found = each.explain_local(x[-3:])
+        np.testing.assert_allclose(found.values, expected, atol=1e-7)  # loaded: in float32
+        assert found.features == ("first", "c2", "last")
+        assert found.n_coalitions == 6
+
+
+@pytest.mark.parametrize(
+    ("groups", "message"),
+    [
+        ({"g": ["c0", "height"]}, "'height' is no feature"),
+        ({"g": ["c0"], "h": ["c0", "c1"]}, "'c0' is in a group twice"),
+        ({"g": []}, "group 'g' is empty"),
+        ({"c2": ["c0", "c1"]}, "'c2' is a feature's name as well"),
+        ({"g": "c0"}, "a list of features"),
+    ],
+)
+def test_wrong_groups_are_named(groups, message):
+    x = np.random.default_rng(0).normal(size=(30, 4))
+    model = linear_model.LinearRegression().fit(x, x[:, 0])
+    with pytest.raises(ParameterError, match=message):
+        TabularExplainer(model, x, features=["c0", "c1", "c2", "c3"], groups=groups)
+    with pytest.raises(ParameterError, match="must be kernel where features are grouped"):
+        TabularExplainer(model, x, groups={"g": ["feature_0", "feature_1"]}, method="linear")
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        ensemble.RandomForestClassifier(10, random_state=0),  # where the original crashes
+        linear_model.LogisticRegression(),
+        svm.SVC(probability=True, random_state=0),
+    ],
+)
+def test_a_subset_has_the_values_it_has_among_all(model):
+    x, y = np.random.default_rng(0).normal(size=(80, 5)), np.arange(80) % 2
+    model.fit(x, y)
+    whole = TabularExplainer(model, x[:30]).explain_local(x[-4:])
+    for subset in ([3, 0], ["feature_3", "feature_0"], np.array([3, 0])):
+        part = TabularExplainer(model, x[:30], explain_subset=subset).explain_local(x[-4:])
+        np.testing.assert_array_equal(part.values, whole.values[:, [3, 0]])
+        assert part.additivity_gap.max() < 1e-6
+    told = TabularExplainer(model, x[:30], explain_subset=[3]).explain_global(x)
+    assert told.features == ("feature_3",)
+
+
+@pytest.mark.parametrize("subset", [[], [5], [-1], ["height"], [0, 0], "feature_0", [True, False]])
+def test_wrong_subsets_are_named(subset):
+    x = np.random.default_rng(0).normal(size=(30, 5))
+    model = linear_model.LinearRegression().fit(x, x[:, 0])
+    with pytest.raises(ParameterError, match="explain_subset must"):
+        TabularExplainer(model, x, explain_subset=subset)
+
+
+def test_the_task_of_a_function_and_of_a_model():
+    x, y = np.random.default_rng(0).normal(size=(60, 3)), np.arange(60) % 2
+    model = linear_model.LogisticRegression().fit(x, y)
+
+    def function(rows):
+        return model.predict_proba(rows)
+
+    class TheirTask:
+        value = "classification"
+
+    for task in ("classification", ModelTask.Classification, TheirTask()):
+        explainer = TabularExplainer(function, x, model_task=task, classes=["a", "b"])
+        found = explainer.explain_local(x[:2])
+        assert (found.output_space, found.output_names) == ("probability", ("a", "b"))
+    assert TabularExplainer(function, x).explain_local(x[:2]).output_space == "value"
+    with pytest.raises(ParameterError, match="model_task must be the model's, which is class"):
+        TabularExplainer(model, x, model_task="regression")
+    with pytest.raises(ParameterError, match="model_task must be one of classification"):
+        TabularExplainer(model, x, model_task="ranking")
+
+
+CLASSIFIERS = [
+    ensemble.GradientBoostingClassifier(n_estimators=5),
+    ensemble.HistGradientBoostingClassifier(max_iter=5),
+    svm.SVC(),
+    ensemble.RandomForestClassifier(5),
+]
+
+
+@pytest.mark.parametrize("model", CLASSIFIERS, ids=lambda m: type(m).__name__)
+def test_class_names_do_not_crash_any_classifier(model):
+    x, y = np.random.default_rng(0).normal(size=(60, 3)), np.arange(60) % 2
+    found = TabularExplainer(model.fit(x, y), x, classes=["no", "yes"]).explain_local(x[:2])
+    assert found.output_names in {("no", "yes"), ("yes",)}
+    assert found.additivity_gap.max() < 1e-6
+
+
+def test_class_names_of_an_outlier_detector_and_of_a_regression():
+    x = np.random.default_rng(0).normal(size=(60, 3))
+    forest = ensemble.IsolationForest(n_estimators=10, random_state=0).fit(x)
+    found = TabularExplainer(forest, x, classes=["outlier", "inlier"]).explain_local(x[:2])
+    assert found.output_names == ("inlier",)
+    assert found.output_space == "margin"
+    with pytest.raises(ParameterError, match="classes must name 2 classes, not 3"):
+        TabularExplainer(forest, x, classes=["a", "b", "c"])
+    ridge = linear_model.Ridge().fit(x, x[:, 0])
+    with pytest.raises(ParameterError, match="classes must not be given for a regression"):
+        TabularExplainer(ridge, x, classes=["a", "b"])
+
+
+@pytest.mark.parametrize("form", [sparse.csr_matrix, sparse.csc_matrix, sparse.coo_array])
+def test_sparse_rows_are_explained_as_dense_ones(form):
+    rng = np.random.default_rng(0)
+    x = np.where(rng.random((80, 6)) < 0.6, 0, rng.normal(size=(80, 6)))
+    y = (x[:, 0] + x[:, 1] > 0).astype(int)
+    for model in (linear_model.LogisticRegression(), svm.SVC(), ensemble.RandomForestClassifier(5)):
+        model.fit(form(x), y)
+        explainer = TabularExplainer(model, form(x))
+        found = explainer.explain_local(form(x[:3]))
+        np.testing.assert_array_equal(found.values, explainer.explain_local(x[:3]).values)
+        outputs = getattr(model, "predict_proba", getattr(model, "decision_function", None))
+        assert outputs is not None  # for the type checker
+        np.testing.assert_allclose(found.outputs, outputs(form(x[:3])).reshape(3, -1), atol=1e-12)
+        assert explainer.explain_global(form(x), show_progress=False).n_rows == 80
+
+
+def test_a_booster_that_takes_absent_entries_for_missing_is_not_asked_about_zeros():
+    xgboost = pytest.importorskip("xgboost", reason="an optional extra")
+    rng = np.random.default_rng(0)
+    x = np.where(rng.random((200, 4)) < 0.6, 0, rng.normal(size=(200, 4)))
+    y = ((x[:, 0] == 0) & (x[:, 1] > -0.5)).astype(int)
+    model = xgboost.XGBClassifier(n_estimators=20).fit(sparse.csr_matrix(x), y)
+    with pytest.raises(ParameterError, match="initialization_examples must be dense"):
+        TabularExplainer(model, sparse.csr_matrix(x))
+    gaps = np.where(x == 0, np.nan, x)
+    found = TabularExplainer(model, gaps).explain_local(gaps[:3])
+    np.testing.assert_allclose(found.outputs, model.predict_proba(sparse.csr_matrix(x[:3])))
+
+
+def test_columns_are_not_there_for_a_model_that_is_no_pipeline():
+    x = np.random.default_rng(0).normal(size=(30, 3))
+    explainer = TabularExplainer(linear_model.LinearRegression().fit(x, x[:, 0]), x)
+    with pytest.raises(ModelError, match="no engineered columns"):
+        explainer.explain_local(x, get_raw=False)
+
+
+def wrong_rows():
+    x, _ = small()
+    numbers = x[["age", "income"]]
+    return {
+        r"x must not have columns of one name: age": pd.concat([numbers, numbers[["age"]]], axis=1),
+        r"it lacks income and has height besides": numbers.rename(columns={"income": "height"}),
+        r"it has balance besides": x[["age", "income", "balance"]],
+        r"x must be two-dimensional": x["age"].to_numpy(),
+        r"initialization_examples must hold at least one row": numbers[:0],
+        r"x must have at least one column": numbers[[]],
+        r"column 'age' must not hold infinite": numbers.assign(age=np.inf),
+    }
+
+
+@pytest.mark.parametrize("message", wrong_rows())
+def test_wrong_examples_are_named_with_rule_and_fix(message):
+    x, y = small()
+    model = linear_model.LogisticRegression().fit(x[["age", "income"]], y)
+    with pytest.raises(ParameterError, match=message):
+        TabularExplainer(model, wrong_rows()[message])
+
+
+def test_names_of_another_number_and_rows_of_another_width():
+    x, y = small()
+    numbers = x[["age", "income"]].to_numpy()
+    model = linear_model.LogisticRegression().fit(numbers, y)
+    with pytest.raises(ParameterError, match="features must name 2 columns, not 3"):
+        TabularExplainer(model, numbers, features=["a", "b", "c"])
+    with pytest.raises(RowsError, match="rows must have 2 values, not 1"):
+        TabularExplainer(model, numbers).explain_local(numbers[:, :1])
