@@ -1,6 +1,7 @@
 """Saved and read again: the same explainer, in any process."""
 
 import json
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -93,6 +94,13 @@ def test_the_pickle_in_an_artifact_names_it_too(original, artifact):
     x = rows(3)[0]
     loaded = load(artifact / "scoring_explainer.pkl")
     np.testing.assert_allclose(loaded.explain(x), original.explain(x), atol=1e-12)
+
+
+def test_the_pickle_alone_says_nothing_to_other_unpicklers(artifact):
+    import joblib
+
+    with pytest.raises(pickle.UnpicklingError, match="persistent"):
+        joblib.load(artifact / "scoring_explainer.pkl")
 
 
 def test_a_loaded_explainer_can_be_saved_again_over_itself(artifact, tmp_path):

@@ -111,6 +111,55 @@ def test_a_function(regression):
     assert found.get_ranked_global_names(2) == ["feature_0", "feature_1"]
 
 
+LABELS = [
+    "accuracy_score", "average_precision_score", "balanced_accuracy_score", "brier_score_loss",
+    "f1_score", "log_loss", "precision_score", "recall_score", "roc_auc_score",
+]  # fmt: skip
+NUMBERS = [
+    "explained_variance_score", "mean_absolute_error", "mean_absolute_percentage_error",
+    "mean_squared_error", "median_absolute_error", "r2_score", "root_mean_squared_error",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("metric", [*LABELS, *NUMBERS])
+def test_every_metric_by_its_name(classes, regression, metric):
+    # Any name crashes the original, and text as labels needs to be told which one is positive.
+    model, x, y = classes if metric in LABELS else regression
+    found = quiet(model, metric=metric).explain_global(x, y)
+    best = "feature_2" if metric in LABELS else "feature_0"
+    assert found.get_ranked_global_names(1) == [best]
+    assert found.values.max() > 0
+
+
+def test_it_is_what_a_loop_over_features_and_repeats_answers(classes):
+    model, x, y = classes
+    found = quiet(model, metric="accuracy_score", n_repeats=3, seed=4).explain_global(x, y)
+    for j in range(4):
+        order = np.random.default_rng((4, j)).permuted(np.tile(np.arange(400), (3, 1)), axis=1)
+        cost = []
+        for repeat in range(3):
+            shuffled = x.copy()
+            shuffled[:, j] = x[order[repeat], j]
+            cost.append(model.score(x, y) - model.score(shuffled, y))
+        assert found.values[j] == pytest.approx(np.mean(cost))
+        assert found.standard_deviations is not None  # for the type checker
+        assert found.standard_deviations[j] == pytest.approx(np.std(cost))
+
+
+def test_labels_as_people_have_them(classes):
+    import pandas as pd
+    from scipy import sparse
+
+    model, x, y = classes
+    expected = quiet(model).explain_global(x, y).values
+    for labels in (list(y), pd.Series(y), y[:, np.newaxis], pd.DataFrame({"y": y})):
+        np.testing.assert_array_equal(quiet(model).explain_global(x, labels).values, expected)
+    found = quiet(model, model_task="classification").explain_global(sparse.csr_matrix(x), y)
+    np.testing.assert_array_equal(found.values, expected)
+    named = quiet(model, explain_subset=["feature_2"], allow_all_transformations=True)
+    assert named.explain_global(x, y).values.tolist() == [expected[2]]
+
+
 def test_there_is_no_local_explanation_and_no_scoring_explainer(classes):
     model, x, _ = classes
     with pytest.raises(ModelError, match="Use TabularExplainer"):
@@ -127,5 +176,13 @@ def test_wrong_arguments_are_named(classes):
         quiet(model, metric="goodness").explain_global(x, y)
     with pytest.raises(ParameterError, match="explain_subset must hold indices from 0 to 3"):
         quiet(model, explain_subset=[4]).explain_global(x, y)
+    with pytest.raises(ParameterError, match=r"3 of them are none of these\. .* no, yes"):
+        quiet(model).explain_global(x, [*y[:397], "1", "2", "3"])
+    with pytest.raises(ParameterError, match="true_labels must not hold missing"):
+        quiet(linear_model.LinearRegression().fit(x, x[:, 0])).explain_global(x, [np.nan] * 400)
+    with pytest.raises(ParameterError, match="which has no weight"):
+        quiet(model, metric="f1_score", metric_args={"weight": 2}).explain_global(x, y)
+    with pytest.raises(ParameterError, match="model_task must be the model's"):
+        quiet(model, model_task="regression").explain_global(x, y)
     with pytest.raises(ParameterError, match="n_repeats must be at least 1"):
         quiet(model, n_repeats=0)

@@ -209,6 +209,23 @@ def test_class_names_do_not_crash_any_classifier(model):
     assert found.additivity_gap.max() < 1e-6
 
 
+def test_class_names_never_swap():
+    x = np.random.default_rng(0).normal(size=(60, 3))
+    model = linear_model.LogisticRegression().fit(x, np.array(["b", "a", "c"])[np.arange(60) % 3])
+    assert TabularExplainer(model, x).classes == ("a", "b", "c")
+    assert TabularExplainer(model, x, classes=["a", "b", "c"]).classes == ("a", "b", "c")
+    shown = TabularExplainer(model, x, classes=["x", "y", "z"])
+    assert shown.classes == ("x", "y", "z")
+    own = TabularExplainer(model, x)
+    values = [each.explain_local(x[:3]).values for each in (shown, own)]
+    np.testing.assert_array_equal(*values)
+    for wrong in (["b", "a", "c"], ["a", "b", "z"], ["c", "x", "y"]):
+        with pytest.raises(ParameterError, match=r"keep the order .* order is a, b, c"):
+            TabularExplainer(model, x, classes=wrong)
+    with pytest.raises(ParameterError, match="classes must name 3 classes, not 2"):
+        TabularExplainer(model, x, classes=["x", "y"])
+
+
 def test_class_names_of_an_outlier_detector_and_of_a_regression():
     x = np.random.default_rng(0).normal(size=(60, 3))
     forest = ensemble.IsolationForest(n_estimators=10, random_state=0).fit(x)

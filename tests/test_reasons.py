@@ -125,7 +125,7 @@ def test_a_subset_over_http_says_what_the_rest_adds_up_to(tmp_path, monkeypatch)
     monkeypatch.setattr(measure, "MEASURED_CALLS", 2000)
     x, y = rows()
     model = LogisticRegression().fit(x, y)
-    explainer = TabularExplainer(model, x[:20], explain_subset=["feature_3", 0])
+    explainer = TabularExplainer(model, x[:20], explain_subset=["feature_3", "feature_0"])
     save(KernelScoringExplainer(explainer), tmp_path / "artifact")
     with served({"m": Scorer("m", load(tmp_path / "artifact"), "0" * 64)}) as client:
         body = {f"feature_{j}": x[:3, j].tolist() for j in range(4)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from inspect import signature
 from typing import Any
 
 from scoring.errors import ParameterError
@@ -23,6 +24,10 @@ KNOWN = (
 """Functions of `sklearn.metrics` that take (true, predicted) and answer one number."""
 
 
+OF_PROBABILITIES = ("average_precision_score", "brier_score_loss", "log_loss", "roc_auc_score")
+"""Those that compare the truth with probabilities instead of labels."""
+
+
 @dataclass(frozen=True)
 class Metric:
     """A metric of predictions.
@@ -37,6 +42,11 @@ class Metric:
     function: Callable[..., Any]
     sign: int
     arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def of_probabilities(self) -> bool:
+        """Whether it compares the truth with probabilities."""
+        return self.name in OF_PROBABILITIES
 
     def loss(self, true: Any, predicted: Any) -> float:
         """Answer how bad the predictions are: the metric, turned so that lower is better."""
@@ -69,9 +79,7 @@ def metric_of(
     arguments = dict(arguments or {})
     if metric is None:
         metric = "f1_score" if labels else "mean_absolute_error"
-        if len(labels) == 2:
-            arguments = {"pos_label": labels[1], **arguments}
-        elif labels:
+        if len(labels) > 2:
             arguments = {"average": "micro", **arguments}
     if callable(metric):
         name = getattr(metric, "__name__", "metric")
@@ -80,4 +88,12 @@ def metric_of(
         fix = "Pass a function of true and predicted values instead."
         raise ParameterError("metric", f"must be one of {', '.join(KNOWN)}", fix)
     sign = -1 if metric.endswith(LOWER_IS_BETTER) else 1
-    return Metric(metric, getattr(sklearn.metrics, metric), sign, arguments)
+    function = getattr(sklearn.metrics, metric)
+    known = signature(function).parameters
+    unknown = sorted(arguments.keys() - known.keys())
+    if unknown:
+        rule = f"must be arguments of {metric}, which has no {', '.join(unknown)}"
+        raise ParameterError("metric_args", rule)
+    if len(labels) == 2 and "pos_label" in known and "average" not in arguments:
+        arguments = {"pos_label": labels[1], **arguments}
+    return Metric(metric, function, sign, arguments)

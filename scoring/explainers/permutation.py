@@ -6,7 +6,7 @@ Breiman, "Random forests" (2001), section 10; with repeats, as scikit-learn's
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.errors import ModelError, ParameterError
+from scoring.explainers.arguments import Subset, chosen
 from scoring.explainers.metrics import Metric, metric_of
+from scoring.explainers.task import ModelTask, space_of
 from scoring.explanation import GlobalExplanation
 from scoring.games.game import blocks
 from scoring.predictor import Predictor, adapt
@@ -76,10 +78,13 @@ class PFIExplainer:
         predicted values. By default F1 for classifiers and mean absolute error for regressions.
     metric_args : further arguments of the metric.
     is_error_metric : whether a function given as metric is better when lower.
-    explain_subset : indices of the features to shuffle; all by default.
+    explain_subset : features to shuffle, by index or name; all by default.
     features : names, where the rows are an array.
     classes : names for the classes, in the model's order.
-    transformations : fitted transformer from raw rows to what `model` takes.
+    transformations : as for `TabularExplainer`; raw features are shuffled.
+    allow_all_transformations : any transformation is fine, because raw features are shuffled; taken
+        so that code for other explainers runs.
+    model_task : `classification` or `regression`, where a function does not tell.
     seed : of the shuffling; every feature has a stream of its own.
     for_classifier_use_predict_proba : compare probabilities instead of labels.
     show_progress : whether to show a bar.
@@ -94,11 +99,13 @@ class PFIExplainer:
         metric: str | Callable[..., Any] | None = None,
         metric_args: Mapping[str, Any] | None = None,
         is_error_metric: bool = False,  # noqa: FBT001, FBT002 the guide's signature
-        explain_subset: Sequence[int] | None = None,
+        explain_subset: Subset | None = None,
         *,
         features: Names | None = None,
         classes: Names | None = None,
         transformations: Any = None,
+        allow_all_transformations: bool = False,  # noqa: ARG002 nothing depends on it
+        model_task: Any = ModelTask.Unknown,
         seed: int = 0,
         for_classifier_use_predict_proba: bool = False,
         show_progress: bool = True,
@@ -110,7 +117,7 @@ class PFIExplainer:
         if is_function and not callable(model):
             raise ParameterError("model", "must be callable where is_function is true")
         self.model, self.features, self.classes = model, features, classes
-        self.transformations = transformations
+        self.transformations, self.model_task = transformations, model_task
         self.metric, self.metric_args, self.is_error_metric = metric, metric_args, is_error_metric
         self.explain_subset = explain_subset
         self.use_probabilities = for_classifier_use_predict_proba
@@ -134,16 +141,19 @@ class PFIExplainer:
         from tqdm import tqdm
 
         scored = self._scored(x, true_labels)
-        chosen = self._chosen(scored.predictor.schema.n_features)
+        names = scored.predictor.schema.names
+        shuffled = chosen(self.explain_subset, names) or tuple(range(len(names)))
         before = scored.metric.loss(scored.truth, scored.predicted(scored.rows))
         jobs = Parallel(n_jobs=self.n_jobs, prefer="threads", return_as="generator")(
-            delayed(scored.losses)(j, self.n_repeats, self.seed) for j in chosen
+            delayed(scored.losses)(j, self.n_repeats, self.seed) for j in shuffled
         )
-        bar = tqdm(jobs, "shuffling", len(chosen), unit="feature", disable=not self.show_progress)
+        # disable=None: nothing is drawn where nobody would see it move.
+        hidden = None if self.show_progress else True
+        bar = tqdm(jobs, "shuffling", len(shuffled), unit="feature", disable=hidden)
         cost = np.array(list(bar)) - before  # (n_features, n_repeats)
         return GlobalExplanation(
             cost.mean(axis=1)[np.newaxis],
-            tuple(scored.predictor.schema.names[j] for j in chosen),
+            tuple(names[j] for j in shuffled),
             (scored.metric.name,),
             scored.metric.name,
             f"permutation importance, {self.n_repeats} repeats",
@@ -169,25 +179,31 @@ class PFIExplainer:
             model = with_transformations(model, self.transformations, x)
         schema = infer_for(model, x, self.features)
         rows = schema.encode(x)
-        truth = np.asarray(true_labels)
-        if truth.shape[:1] != (rows.n_rows,):
-            raise ParameterError(
-                "true_labels", f"must have one entry for each of {rows.n_rows} rows"
-            )
-        predictor = adapt(model, schema, None, self.classes, rows.take(slice(0, 2)))
+        space = space_of(model, self.model_task, None)
+        predictor = adapt(model, schema, space, self.classes, rows.take(slice(0, 2)))
+        truth = _truth(true_labels, rows.n_rows, predictor.model.labels)
         metric = metric_of(
             self.metric,
             self.metric_args,
             predictor.model.labels,
             is_error_metric=self.is_error_metric,
         )
-        return _Scored(predictor, rows, truth, metric, self.use_probabilities)
+        likely = self.use_probabilities or metric.of_probabilities
+        return _Scored(predictor, rows, truth, metric, likely)
 
-    def _chosen(self, n_features: int) -> list[int]:
-        if self.explain_subset is None:
-            return list(range(n_features))
-        chosen = [int(j) for j in self.explain_subset]
-        if not chosen or min(chosen) < 0 or max(chosen) >= n_features:
-            rule = f"must hold indices from 0 to {n_features - 1}"
-            raise ParameterError("explain_subset", rule)
-        return chosen
+
+def _truth(true_labels: Any, n_rows: int, labels: tuple[Any, ...]) -> NDArray[Any]:
+    """The truth as (n_rows,), in the model's own labels."""
+    truth = np.asarray(true_labels)
+    if truth.ndim == 2 and truth.shape[1] == 1:
+        truth = truth[:, 0]
+    if truth.shape[:1] != (n_rows,):
+        raise ParameterError("true_labels", f"must have one entry for each of {n_rows} rows")
+    if truth.dtype.kind == "f" and not np.isfinite(truth).all():
+        raise ParameterError("true_labels", "must not hold missing or infinite values")
+    unknown = len(set(truth.ravel().tolist()) - set(labels)) if labels else 0
+    if unknown:
+        rule = f"must be the model's own labels; {unknown} of them are none of these"
+        fix = f"The model's are {', '.join(map(str, labels))}."
+        raise ParameterError("true_labels", rule, fix)
+    return truth
