@@ -217,8 +217,8 @@ def test_class_names_never_swap():
     shown = TabularExplainer(model, x, classes=["x", "y", "z"])
     assert shown.classes == ("x", "y", "z")
     own = TabularExplainer(model, x)
-    values = [each.explain_local(x[:3]).values for each in (shown, own)]
-    np.testing.assert_array_equal(*values)
+    one, two = (each.explain_local(x[:3]).values for each in (shown, own))
+    np.testing.assert_array_equal(one, two)
     for wrong in (["b", "a", "c"], ["a", "b", "z"], ["c", "x", "y"]):
         with pytest.raises(ParameterError, match=r"keep the order .* order is a, b, c"):
             TabularExplainer(model, x, classes=wrong)
