@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scoring.background import Background
 from scoring.errors import ArtifactCorrupt, ArtifactError, ArtifactUnsupported, ArtifactUntrusted
 from scoring.forms import edges, onnx_export, pickled, skops
+from scoring.forms.crossings import crossing_rows
 from scoring.forms.expansion import ExpansionModel
 from scoring.forms.onnx import OnnxModel, file_name
 from scoring.forms.parity import Parity
@@ -166,7 +167,8 @@ def _original(
     spaces = {predictor.space, *(("probability",) if "probability" in model.spaces else ())}
     tables = [edges.edge_rows(predictor.schema, background)]
     thresholds = edges.threshold_rows(model.estimator, predictor.schema, background)
-    tables += [] if thresholds is None else [thresholds]
+    crossings = crossing_rows(predictor, background)
+    tables += [rows for rows in (thresholds, crossings) if rows is not None]
     held_out = edges.held_out_rows(background, sample)
     return Parity.of(model, sorted(spaces), held_out, *tables)
 
