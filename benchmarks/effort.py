@@ -22,6 +22,7 @@ class Effort:
     reference_noise : designs are added until the reference is this sure, relatively.
     exchanges : requests over HTTP.
     starts : starts of the server.
+    global_rows : rows of the global explanation of a pipeline.
     """
 
     requests: dict[int, int]
@@ -35,6 +36,7 @@ class Effort:
     reference_noise: float
     exchanges: int
     starts: int
+    global_rows: int
 
 
 FULL = Effort(
@@ -49,6 +51,7 @@ FULL = Effort(
     reference_noise=0.007,
     exchanges=1000,
     starts=5,
+    global_rows=1000,
 )
 
 QUICK = Effort(
@@ -63,4 +66,5 @@ QUICK = Effort(
     reference_noise=0.0,
     exchanges=10,
     starts=1,
+    global_rows=20,
 )

@@ -27,6 +27,7 @@ def targets(results):
         *_no_less_precise(results.errors),
         _same_games(results.cells),
         *_serving(results.overhead, results.process),
+        _pipeline(results.pipeline),
     ]
 
 
@@ -56,6 +57,12 @@ def _same_games(cells):
         f"{apart:.1g}",
         apart <= BASE_VALUES_AGREE,
     )
+
+
+def _pipeline(pipeline):
+    what = "global explanation of a pipeline, time over shap's at no larger an error"
+    met = pipeline.ratio <= 0.1 and pipeline.error <= pipeline.peer_error
+    return Target(what, "≤ 0.1 ×", f"{pipeline.ratio:.3f} ×", bool(met))
 
 
 def _serving(overhead, process):

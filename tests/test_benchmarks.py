@@ -54,7 +54,16 @@ def test_the_reference_converges_whatever_the_interactions():
     assert relative_rms(reference(v, 40_000) - definition(v), definition(v)) < 0.003
 
 
-GOOD = {"time": 0.5, "error": 0.1, "apart": 1e-9, "added": 1.9, "ready": 1.9, "mib": 199.0}
+GOOD = {
+    "time": 0.5,
+    "error": 0.1,
+    "apart": 1e-9,
+    "added": 1.9,
+    "ready": 1.9,
+    "mib": 199.0,
+    "global": 99.0,
+    "raw_error": 0.02,
+}
 
 
 @pytest.mark.parametrize(
@@ -68,11 +77,13 @@ GOOD = {"time": 0.5, "error": 0.1, "apart": 1e-9, "added": 1.9, "ready": 1.9, "m
         {"ready": 2.1},
         {"mib": 201.0},
         {"imported": ["scipy"]},
+        {"global": 101.0},
+        {"raw_error": 0.03},
     ],
     ids=str,
 )
 def test_a_missed_target_is_told(worse):
-    from benchmarks import precision, serving, speed
+    from benchmarks import precision, raw_features, serving, speed
     from benchmarks.run import Results
     from benchmarks.targets import targets
 
@@ -88,6 +99,9 @@ def test_a_missed_target_is_told(worse):
         errors=[precision.Errors("svm", 1, 60, [m["error"]], [0.2], 100, 0.0)],
         overhead=serving.Overhead([3.0 + m["added"]] * 3, [3.0] * 3),
         process=serving.Process([m["ready"]], [m["mib"]], m["imported"]),
+        pipeline=raw_features.RawFeatures(
+            19, 40, 1000, 304, 2128, m["raw_error"], 0.02, m["global"], 10, 10.0
+        ),
         seconds=1.0,
     )
     assert sum(not target.met for target in targets(results)) == len(worse)
