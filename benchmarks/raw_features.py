@@ -55,7 +55,9 @@ def measure(effort):
     explainer = TabularExplainer(model, train, n_background=N_BACKGROUND)
     rows = explainer.predictor.schema.encode(test)
     some = rows.take(np.linspace(0, rows.n_rows - 1, ERROR_ROWS).astype(int))
-    columns = explainer.view.engineering.table(some).codes
+    cut = explainer.view.engineering
+    assert cut is not None  # noqa: S101 narrows the type: the model is a pipeline
+    columns = cut.table(some).codes
     peer = _peer(explainer.engineered)
     peer_error = relative_rms(peer(columns), _reference(explainer.engineered, columns))
     n_coalitions, error = _smallest(explainer, some, peer_error)
@@ -63,7 +65,7 @@ def measure(effort):
     n_rows = effort.global_rows
     with machine.one_cpu():
         seconds = _seconds(lambda: timed.explain_global(test[:n_rows], show_progress=False))
-        everything = explainer.view.engineering.table(rows).codes[:n_rows]
+        everything = cut.table(rows).codes[:n_rows]
         peer_rows, peer_seconds = _timed(peer, everything, effort.peer_seconds)
     n_columns = columns.shape[1]
     return RawFeatures(
