@@ -28,6 +28,9 @@ GRID = 65
 
 HALVINGS = 64
 
+WHOLE = {"integer", "boolean"}
+"""Kinds of features whose table takes no other numbers than whole ones."""
+
 
 def crossing_rows(predictor: Predictor, background: Background) -> Table | None:
     """Rows on both sides of every split behind a pipeline's first half, or None.
@@ -115,7 +118,7 @@ def _sides(
     single = np.concatenate([left, right]).astype(np.float32)
     around = [np.nextafter(single, np.float32(far)) for far in (-np.inf, np.inf)]
     sides = np.concatenate([left, right, single, *around]).astype(np.float64)
-    whole = np.rint(sides) if feature.kind in {"integer", "boolean"} else sides
+    whole = np.rint(sides) if feature.kind in WHOLE else sides
     return np.unique(np.clip(whole, least, most))
 
 
@@ -124,5 +127,5 @@ def _engineered(
 ) -> NDArray[np.float64]:
     """Engineered rows (n, n_columns) of one background row with other values of a feature."""
     codes = np.repeat(background.table.codes[:1], len(values), axis=0)
-    codes[:, j] = values
+    codes[:, j] = np.rint(values) if cut.raw.features[j].kind in WHOLE else values
     return cut.table(background.table.with_codes(codes)).codes

@@ -81,3 +81,22 @@ def test_a_model_without_trees_or_pipeline_has_none():
     x = np.random.default_rng(0).normal(size=(40, 3))
     bare = TabularExplainer(RandomForestRegressor(3).fit(x, x[:, 0]), x)
     assert crossing_rows(bare.predictor, bare.summary) is None
+
+
+@pytest.mark.parametrize("dtype", ["int64", "uint8", "bool"])
+def test_whole_numbers_are_crossed_between_neighbours(dtype):
+    x, _ = small()
+    x = x[["age", "income"]].assign(age=(x["age"] > 50 if dtype == "bool" else x["age"]))
+    x = x.astype({"age": dtype})
+    head = make_column_transformer((SimpleImputer(), ["income"]), (StandardScaler(), ["age"]))
+    model = make_pipeline(head, TAILS[0]).fit(x, x["age"] * 10.0)
+    explainer = TabularExplainer(model, x[:30])
+    rows = crossing_rows(explainer.predictor, explainer.summary)
+    assert rows is not None  # narrows the type
+    cut = engineering_of(explainer.predictor, explainer.summary.table)
+    assert cut is not None  # the same
+    columns, thresholds = thresholds_of(cut.tail, 2)
+    engineered, step = cut.table(rows).codes[:, 1], 1 / x["age"].std(ddof=0)
+    for threshold in thresholds[columns == 1]:
+        below, above = engineered[engineered <= threshold], engineered[engineered > threshold]
+        np.testing.assert_allclose(above.min() - below.max(), step)
