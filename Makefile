@@ -22,7 +22,7 @@ export ORT_DISABLE_TELEMETRY := 1
 MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo serve test check soak lint format bench lock wheel image clean
+.PHONY: help setup demo serve test check soak deep lint format bench lock wheel image clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -64,6 +64,14 @@ soak: $(INSTALLED) ## Long fuzz and load runs
 	$(BIN)/python -m pytest -m soak || { \
 	  [ $$? != 5 ] || echo "make: no soak test was found, so nothing was soaked" >&2; exit 1; }
 
+# Torch lies over .venv in an environment of its own: nothing that is served needs it.
+deep: $(INSTALLED) ## Test torch networks, in an environment of their own (.venv-deep)
+	@$(BIN)/python -m venv --clear .venv-deep
+	@$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > \
+	  "$$(.venv-deep/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/over.pth"
+	.venv-deep/bin/python -m pip install --quiet --require-hashes -r requirements/deep.lock
+	.venv-deep/bin/python -m pytest tests/deep
+
 lint: $(INSTALLED) ## Check style, formatting and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -80,6 +88,9 @@ bench: $(INSTALLED) ## Measure speed, memory and error against shap
 # lock, so that what is tested is what is served. Pins stay as they are unless they must move.
 UV_COMPILE = build/uv/bin/uv pip compile --quiet --universal --python-version 3.11 \
   --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header $(LOCK_FLAGS)
+# The build without GPU libraries, which torch's own index has; uv finds it where UV_INDEX or
+# UV_FIND_LINKS point to that.
+TORCH = torch==2.13.0+cpu
 BUILD_REQUIRES = import tomllib; \
   print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")
 
@@ -88,6 +99,7 @@ lock: ## Make the lock files in requirements/ from pyproject.toml
 	build/uv/bin/python -m pip install --quiet uv
 	$(UV_COMPILE) pyproject.toml --extra distil --group dev -o requirements/dev.lock
 	$(UV_COMPILE) pyproject.toml -c requirements/dev.lock -o requirements/serve.lock
+	echo '$(TORCH)' | $(UV_COMPILE) - -c requirements/dev.lock -o requirements/deep.lock
 	$(PYTHON) -c '$(BUILD_REQUIRES)' | \
 	  $(UV_COMPILE) - -c requirements/dev.lock -o requirements/build.lock
 
@@ -105,5 +117,5 @@ image: ## Build the serving image with docker or podman
 	echo "make: no container tool works here; tried: $(or $(CONTAINER),docker podman)" >&2; exit 1
 
 clean: ## Remove everything that the other commands made
-	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-deep build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

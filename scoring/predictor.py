@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.errors import ModelError, ParameterError
+from scoring.network import Network, is_network
 from scoring.schema import FeatureSchema, Names
 from scoring.table import Table, to_array, to_frame
 
@@ -267,6 +268,8 @@ def _face(
             rule = "must have predict_proba or decision_function to be explained"
             raise ParameterError("model", rule, "Wrap it in CalibratedClassifierCV, for instance.")
         return face, space
+    if is_network(model):
+        return CallableModel(Network(model), schema, space or "value"), space or "value"
     if callable(model):
         return CallableModel(model, schema, space or "value"), space or "value"
     rule = "must be a fitted estimator, a callable or an ONNX model"

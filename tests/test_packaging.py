@@ -88,7 +88,7 @@ def test_the_patterns_find_what_they_are_for(what, text):
 # --- Locks and metadata -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["dev", "serve", "build"])
+@pytest.mark.parametrize("name", ["dev", "serve", "build", "deep"])
 def test_every_locked_requirement_has_a_hash(name):
     requirements = read_lock(name)
     assert requirements
@@ -129,7 +129,7 @@ def test_both_packages_are_marked_as_typed():
 
 
 def test_make_lists_every_command_and_can_run_it():
-    asked = "bench check clean demo format help image lint lock serve setup soak test wheel"
+    asked = "bench check clean deep demo format help image lint lock serve setup soak test wheel"
     listed = re.findall(r"^make (\w+) +\S", run("make", "help"), re.MULTILINE)
     assert sorted(listed) == asked.split()
     for target in listed:

@@ -10,7 +10,7 @@ from scoring import background as backgrounds
 from scoring import kernel
 from scoring.background import Background
 from scoring.errors import ModelError, ParameterError
-from scoring.explainers import exact_shap
+from scoring.explainers import deep_shap, exact_shap
 from scoring.explainers.aggregate import mean_absolute
 from scoring.explainers.arguments import Subset, chosen, understood
 from scoring.explainers.task import ModelTask, space_of
@@ -238,7 +238,11 @@ def _full(predictor: Predictor, examples: Table, method: Method, players: Player
     """Values that need no coalitions, where a library has them and they add up."""
     if method == "kernel" or (method == "auto" and not players.single):
         return None
-    found = exact_shap.find(predictor, backgrounds.whole(examples), method)
+    found: Full | None = None
+    if method in {"auto", "deep"}:
+        found = deep_shap.find(predictor, examples)
+    if found is None and method != "deep":
+        found = exact_shap.find(predictor, backgrounds.whole(examples), method)
     if method == "auto" or (found is not None and players.single):
         return found
     rule = f"must fit the model: shap has no {method} explainer of it in this output space"

@@ -82,7 +82,10 @@ class View:
     @property
     def background(self) -> Background:
         """What stands for an absent feature: every row where that is affordable."""
-        return self.summary if self.full is None else whole(self.initialization)
+        if self.full is None:
+            return self.summary
+        own: Background | None = getattr(self.full, "background", None)
+        return whole(self.initialization) if own is None else own
 
     def explain(self, rows: Table) -> LocalExplanation:
         """Explain rows one by one."""
