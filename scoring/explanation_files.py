@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import tempfile
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.arrays import mapped, npy_bytes
+from scoring.arrays import check_npy, npy_bytes
 from scoring.errors import (
     ArtifactCorrupt,
     ArtifactMissing,
@@ -23,6 +25,7 @@ from scoring.errors import (
 )
 from scoring.explanation import GlobalExplanation, LocalExplanation
 from scoring.manifest import parse_json, plain
+from scoring.predictor import OutputSpace
 
 __all__ = ["load_explanation", "save_explanation"]
 
@@ -46,9 +49,11 @@ AXES = {
 }
 """What every array counts through; equal names must have equal lengths."""
 
-TEXTS = {"output_space": str, "method": str, "background": str, "classification": bool,
-         "n_coalitions": int, "n_rows": int}  # fmt: skip
+TYPES: dict[str, Any] = {"output_space": str, "method": str, "background": str, "classification": bool,
+         "n_coalitions": int, "n_rows": int, "fidelity": dict, "reason_codes": list}  # fmt: skip
 NAMES = {"features": "features", "output_names": "outputs", "raw_features": "raw"}
+LISTS = {**NAMES, "reason_codes": "rows"}
+REASON = {"feature": str, "direction": str, "value": float, "text": str}
 LARGEST = 64 * 2**20
 AGAIN = "Save the explanation again."
 
@@ -60,6 +65,8 @@ def save_explanation(
 ) -> Path:
     """Write an explanation; the index comes last, so that half of one is never taken for a whole.
 
+    Everything is kept to the digit, but what is not finite in `fidelity` becomes None.
+
     Parameters
     ----------
     path : a directory; made if it is not there.
@@ -68,7 +75,7 @@ def save_explanation(
     Raises
     ------
     ParameterError
-        Not an explanation of ours.
+        Not an explanation of ours, or one that contradicts itself; a path that is a file.
     ArtifactUnsupported
         One is there already.
     """
@@ -76,19 +83,29 @@ def save_explanation(
     if not kinds:
         raise ParameterError("explanation", "must be a LocalExplanation or a GlobalExplanation")
     target = Path(path)
+    if target.exists() and not target.is_dir():
+        raise ParameterError("path", "must be a directory, not a file", "Choose another.")
     if (target / INDEX).exists() and not exist_ok:
         remedy = "Save to another directory, or pass exist_ok=True to replace it."
         raise ArtifactUnsupported(target / INDEX, "it is there already", remedy)
     told: dict[str, Any] = {"format_version": FORMAT, "kind": kinds[0], "arrays": {}}
-    files = {}
+    files, arrays = {}, {}
     for field in fields(explanation):
         value = getattr(explanation, field.name)
         if isinstance(value, np.ndarray):
+            arrays[field.name] = value
             files[f"{field.name}.npy"] = data = npy_bytes(value)
             told["arrays"][field.name] = hashlib.sha256(data).hexdigest()
         elif value is not None:
             told[field.name] = plain(value)
+    try:
+        _explanation(told, arrays)
+    except ArtifactCorrupt as error:
+        raise ParameterError("explanation", f"cannot be saved: {error.problem}") from None
     text = json.dumps(told, indent=2, sort_keys=True, allow_nan=False) + "\n"
+    if len(text) > LARGEST:
+        fix = "Save fewer rows, or leave reason codes out."
+        raise ParameterError("explanation", f"has more than {LARGEST} bytes of words", fix)
     target.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".saving-", dir=target) as temporary:
         for name, data in [*files.items(), (INDEX, text.encode())]:
@@ -110,13 +127,26 @@ def load_explanation(path: str | os.PathLike[str]) -> Explanation:
     """
     root = Path(path)
     told = _index(root)
+    arrays = {name: _array(root, name, digest) for name, digest in told["arrays"].items()}
+    return _explanation(told, arrays)
+
+
+def _explanation(told: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Explanation:
+    """An explanation of its parts, checked.
+
+    Raises
+    ------
+    ArtifactCorrupt
+    """
     kind = KINDS[told["kind"]]
     given: dict[str, Any] = {}
     for field in fields(kind):
-        if field.name in told["arrays"]:
-            given[field.name] = _array(root, field.name, told["arrays"][field.name])
+        if field.name in arrays:
+            given[field.name] = _checked(field.name, arrays[field.name])
         elif field.name in told:
             given[field.name] = _plain(field.name, told[field.name])
+    if kind is LocalExplanation and told.get("output_space") not in get_args(OutputSpace):
+        raise ArtifactCorrupt(INDEX, "its output_space is none that there is", AGAIN)
     _check_lengths(given)
     try:
         return kind(**given)
@@ -126,39 +156,57 @@ def load_explanation(path: str | os.PathLike[str]) -> Explanation:
 
 def _index(root: Path) -> dict[str, Any]:
     file = root / INDEX
+    if file.is_symlink():
+        raise ArtifactUntrusted(INDEX, "it is a link", AGAIN)
     if not file.is_file():
         remedy = "Pass the directory that save_explanation wrote."
         raise ArtifactMissing(file, "there is no explanation here", remedy)
     if file.stat().st_size > LARGEST:
         raise ArtifactCorrupt(INDEX, f"it is larger than {LARGEST} bytes", AGAIN)
     try:
-        told = parse_json(file.read_bytes())
+        told: dict[str, Any] = parse_json(file.read_bytes())  # or what somebody made of it
     except (ValueError, RecursionError):
         raise ArtifactCorrupt(INDEX, "it is not well-formed JSON", AGAIN) from None
-    if not isinstance(told, dict) or type(told.get("format_version")) is not int:
+    version = told.get("format_version") if type(told) is dict else None
+    if type(version) is not int or version < 1:
         raise ArtifactCorrupt(INDEX, "it does not say which format it has", AGAIN)
-    if told["format_version"] != FORMAT:
-        problem = f"it has format version {told['format_version']}, and {FORMAT} is known"
+    if version > FORMAT:
+        problem = f"it has format version {version}, and this shapserve reads up to {FORMAT}"
         raise ArtifactUnsupported(INDEX, problem, "Upgrade shapserve: pip install -U shapserve")
-    arrays = told.get("arrays")
-    if told.get("kind") not in KINDS or not isinstance(arrays, dict) or arrays.keys() - AXES.keys():
+    kind, arrays = told.get("kind"), told.get("arrays")
+    if (
+        not isinstance(kind, str)
+        or kind not in KINDS
+        or not isinstance(arrays, dict)
+        or arrays.keys() - AXES.keys()
+    ):
         raise ArtifactCorrupt(INDEX, "it is of no known kind, or lists unknown arrays", AGAIN)
     return told
 
 
-def _array(root: Path, name: str, sha256: Any) -> NDArray[np.float64]:
+def _array(root: Path, name: str, sha256: Any) -> NDArray[Any]:
+    """Read an array from the very bytes that were held against their digest."""
     file = f"{name}.npy"
     path = root / file
     if path.is_symlink():
         raise ArtifactUntrusted(file, "it is a link", AGAIN)
     if not path.is_file():
         raise ArtifactMissing(file, "the index lists it and it is not there", AGAIN)
-    if hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
+    data = path.read_bytes()
+    if hashlib.sha256(data).hexdigest() != sha256:
         raise ArtifactCorrupt(file, "its SHA-256 is not the index's", AGAIN)
-    array = mapped(path, file)
-    if array.dtype != np.float64 or array.ndim != len(AXES[name]):
-        raise ArtifactCorrupt(file, "it is not an array of the right kind", AGAIN)
-    return np.array(array)  # a file that is replaced later must not change what was read
+    check_npy(io.BytesIO(data), len(data), file)
+    array: NDArray[Any] = np.load(io.BytesIO(data), allow_pickle=False)
+    return array
+
+
+def _checked(name: str, array: NDArray[Any]) -> NDArray[np.float64]:
+    """An array as the explanation has it."""
+    axes = AXES[name]
+    if array.dtype != np.float64 or array.ndim != len(axes):
+        problem = f"it is not an array of float64 ({', '.join(axes)})"
+        raise ArtifactCorrupt(f"{name}.npy", f"{name} is unusable: {problem}", AGAIN)
+    return array
 
 
 def _plain(name: str, value: Any) -> Any:
@@ -167,10 +215,23 @@ def _plain(name: str, value: Any) -> Any:
         if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
             raise ArtifactCorrupt(INDEX, f"its {name} are no list of texts", AGAIN)
         return tuple(value)
-    wanted = {**TEXTS, "fidelity": dict, "reason_codes": list}.get(name)
-    if wanted is None or type(value) is not wanted:
+    if type(value) is not TYPES.get(name):
         raise ArtifactCorrupt(INDEX, f"its {name} is of another type", AGAIN)
+    if TYPES[name] is int and value < 0:
+        raise ArtifactCorrupt(INDEX, f"its {name} is negative", AGAIN)
+    if name == "reason_codes" and not all(_reasons(row) for row in value):
+        raise ArtifactCorrupt(INDEX, "its reason_codes are none", AGAIN)
     return value
+
+
+def _reasons(row: Any) -> bool:
+    """Whether this is what one row's reason codes can be."""
+    return isinstance(row, list) and all(
+        isinstance(each, dict)
+        and each.keys() >= REASON.keys()
+        and all(type(each[key]) is kind for key, kind in REASON.items())
+        for each in row
+    )
 
 
 def _check_lengths(given: dict[str, Any]) -> None:
@@ -180,9 +241,9 @@ def _check_lengths(given: dict[str, Any]) -> None:
         if name in AXES:
             for axis, length in zip(AXES[name], value.shape, strict=True):
                 lengths.setdefault(axis, set()).add(length)
-        elif name in NAMES and (value or name != "raw_features"):
-            lengths.setdefault(NAMES[name], set()).add(len(value))
+        elif name in LISTS and (value or name != "raw_features"):
+            lengths.setdefault(LISTS[name], set()).add(len(value))
     different = sorted(axis for axis, found in lengths.items() if len(found) > 1)
     if different:
-        problem = f"its arrays and names disagree about the number of {', '.join(different)}"
+        problem = f"its arrays and lists disagree about the number of {', '.join(different)}"
         raise ArtifactCorrupt(INDEX, problem, AGAIN)

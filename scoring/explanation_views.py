@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,7 @@ NAMED = 3
 SHOWN_FEATURES = 10
 SHOWN_ROWS = 5
 LONGEST_NAME = 40
+LONGEST_FACT = 160
 
 STYLE = """
 .shapserve{font:13px/1.45 system-ui,sans-serif;max-width:46em;color:inherit}
@@ -48,7 +49,8 @@ design", 2008); the sign is written beside the bar as well."""
 def local_text(explanation: LocalExplanation) -> str:
     """Say what a local explanation is, in a few lines."""
     n_rows, n_features, n_outputs = explanation.values.shape
-    mean = np.abs(explanation.values).mean(axis=(0, 2)) if n_rows else np.zeros(n_features)
+    some = explanation.values.size
+    mean = np.abs(explanation.values).mean(axis=(0, 2)) if some else np.zeros(n_features)
     size = f"{n_rows} rows × {n_features} features × {n_outputs} outputs"
     return _text("LocalExplanation", size, explanation, mean)
 
@@ -62,14 +64,16 @@ def global_text(explanation: GlobalExplanation) -> str:
 def _text(kind: str, size: str, explanation: Any, importance: NDArray[np.float64]) -> str:
     order = np.argsort(-importance, kind="stable")[:NAMED]
     strongest = ", ".join(f"{_short(explanation.features[j])} {importance[j]:.3g}" for j in order)
+    method = _short(explanation.method, LONGEST_FACT)
     against = f"; background: {explanation.background}" if explanation.background else ""
+    against = _short(against, LONGEST_FACT)
     return (
-        f"<{kind}: {size}, in {explanation.output_space} space, by {explanation.method}{against}\n"
+        f"<{kind}: {size}, in {_short(explanation.output_space)} space, by {method}{against}\n"
         f" strongest: {strongest}>"
     )
 
 
-def local_frame(explanation: LocalExplanation, output: str | int | None) -> Any:
+def local_frame(explanation: LocalExplanation, output: Any) -> Any:
     """One output's values as a DataFrame (n_rows, n_features).
 
     Raises
@@ -82,7 +86,7 @@ def local_frame(explanation: LocalExplanation, output: str | int | None) -> Any:
     names = explanation.output_names
     known: dict[Any, int] = {name: k for k, name in enumerate(names)}
     known |= {None: len(names) - 1} | {k: k for k in range(len(names))}
-    if output not in known:
+    if isinstance(output, bool) or not isinstance(output, Hashable) or output not in known:
         rule = f"must be one of {', '.join(names)}, or an index up to {len(names) - 1}"
         raise ParameterError("output", rule)
     return pd.DataFrame(explanation.values[:, :, known[output]], columns=list(explanation.features))
@@ -92,13 +96,16 @@ def global_frame(explanation: GlobalExplanation) -> Any:
     """Importance of each feature, over all and per output, as a DataFrame."""
     import pandas as pd
 
-    columns: dict[str, Any] = {"importance": explanation.values}
+    names, columns = ["importance"], [explanation.values]
     if len(explanation.output_names) > 1:
-        columns |= dict(zip(explanation.output_names, explanation.per_output, strict=True))
+        names += explanation.output_names
+        columns += list(explanation.per_output)
     if explanation.standard_deviations is not None:
-        columns["standard deviation"] = explanation.standard_deviations
+        names.append("standard deviation")
+        columns.append(explanation.standard_deviations)
     index = pd.Index(list(explanation.features), name="feature")
-    frame = pd.DataFrame(columns, index=index)
+    # A list of names: an output may be called "importance" as well.
+    frame = pd.DataFrame(np.column_stack(columns), index=index, columns=names)
     return frame.iloc[explanation.get_global_importance_rank()]
 
 
@@ -107,16 +114,18 @@ def local_html(explanation: LocalExplanation) -> str:
     n_rows, k = len(explanation.values), len(explanation.output_names) - 1
     shown = explanation.values[:SHOWN_ROWS, :, k]
     widest = float(np.nanmax(np.abs(shown), initial=0.0)) or 1.0
-    parts = [_heading("Local explanation", explanation, f"{n_rows} rows")]
+    size = f"{n_rows} rows" if not k else f"{n_rows} rows, the last of {k + 1} outputs"
+    parts = [_heading("Local explanation", explanation, size)]
     for row, values in enumerate(shown):
         base, output = explanation.base_values[k], explanation.outputs[row, k]
         title = f"row {row}: {explanation.output_names[k]} {output:.4g}, base value {base:.4g}"
         parts.append(f"<div>{escape(title)}</div>")
         order = np.argsort(-np.abs(values), kind="stable")[:SHOWN_FEATURES]
         lines = [(explanation.features[j], values[j]) for j in order]
-        rest = output - base - sum(value for _, value in lines)
+        unlisted = 0.0 if explanation.remainder is None else explanation.remainder[row, k]
         if len(explanation.features) > SHOWN_FEATURES or explanation.remainder is not None:
-            lines.append(("all others", rest))
+            # Of the values, not of the output: a surrogate's gap is no feature's.
+            lines.append(("all others", np.delete(values, order).sum() + unlisted))
         parts.append(_table(lines, widest, signed=True))
     if n_rows > SHOWN_ROWS:
         parts.append(f'<div class="quiet">and {n_rows - SHOWN_ROWS} more rows</div>')
@@ -164,5 +173,7 @@ def _page(parts: Sequence[str]) -> str:
     return f'<div class="shapserve"><style>{STYLE}</style>{"".join(parts)}</div>'
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
+def _short(text: str, longest: int = LONGEST_NAME) -> str:
+    """One line of text."""
+    line = " ".join(text.split())
+    return line if len(line) <= longest else line[: longest - 1] + "…"

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from scoring.background import Background
 from scoring.feature import Feature
-from scoring.forms.estimators import parts
+from scoring.forms.estimators import learnt_categories
 from scoring.predictor import EstimatorModel, Predictor
 from scoring.schema import FeatureSchema, is_frame
 from scoring.table import Table
@@ -255,25 +255,11 @@ def _beyond(feature: Feature, seen: NDArray[np.float64]) -> NDArray[np.float64]:
 def _with_known_categories(
     head: Any, raw: FeatureSchema, examples: Table
 ) -> tuple[FeatureSchema, Table]:
-    """Add categories that the encoders learnt and the examples do not have.
-
-    A list of an encoder's is taken for a feature's if it has all categories that the feature has.
-    """
-    learnt = [
-        [str(text) for text in texts if isinstance(text, str)]
-        for part in parts(head)
-        for texts in getattr(part, "categories_", [])
+    """Add categories that the encoders learnt and the examples do not have."""
+    features = [
+        replace(feature, categories=(*feature.categories, *learnt_categories(head, feature)))
+        for feature in raw.features
     ]
-    features = []
-    for feature in raw.features:
-        more = {
-            text: None
-            for texts in learnt
-            if feature.is_category and set(feature.categories) <= set(texts)
-            for text in texts
-            if text not in feature.categories
-        }
-        features.append(replace(feature, categories=(*feature.categories, *more)))
     extended = replace(raw, features=tuple(features))
     return extended, Table(examples.codes, extended.code_tables)
 

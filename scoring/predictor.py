@@ -258,6 +258,8 @@ def _face(
         model, space = owner, space or implied
     if hasattr(model, "spaces") and hasattr(model, "outputs"):
         return model, space
+    if is_network(model):
+        return CallableModel(Network(model), schema, space or "value"), space or "value"
     if hasattr(model, "predict"):
         _check_fitted(model)
         if _sklearn_type(model) == "clusterer":
@@ -268,8 +270,6 @@ def _face(
             rule = "must have predict_proba or decision_function to be explained"
             raise ParameterError("model", rule, "Wrap it in CalibratedClassifierCV, for instance.")
         return face, space
-    if is_network(model):
-        return CallableModel(Network(model), schema, space or "value"), space or "value"
     if callable(model):
         return CallableModel(model, schema, space or "value"), space or "value"
     rule = "must be a fitted estimator, a callable or an ONNX model"

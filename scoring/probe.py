@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from scoring.forms.estimators import learnt_categories
 from scoring.predictor import Predictor
 from scoring.schema import FeatureSchema
 from scoring.table import Table
@@ -61,19 +62,23 @@ def with_allowances(schema: FeatureSchema, predictor: Predictor, rows: Table) ->
     """Find out which features may be missing and which take categories training never saw.
 
     The model is asked, on the first training row with that one value replaced. What it refuses or
-    answers with a non-finite number is not allowed. Likewise how large a number may be.
+    answers with a non-finite number is not allowed. Likewise how large a number may be. Categories
+    that only the model's encoders know are added behind those of the rows.
     """
     features = []
     for j, feature in enumerate(schema.features):
         missing = _accepts(predictor, rows, j, np.nan, ())
         unseen = False
+        categories = feature.categories
         if feature.is_category:
-            known = feature.categories
-            stranger: str | int = _stranger(known)
-            unseen = _accepts(predictor, rows, j, float(len(known)), (*known, stranger))
+            unseen = _takes(predictor, rows, j, _stranger(categories))
+            # What the model takes besides is what its encoders learnt from rows that are not here.
+            more = () if unseen else learnt_categories(predictor.model, feature)
+            categories += tuple(text for text in more if _takes(predictor, rows, j, text))
         features.append(
             replace(
                 feature,
+                categories=categories,
                 allows_missing=missing,
                 allows_unseen=unseen,
                 limit=_limit(predictor, rows, j, 1),
@@ -104,6 +109,12 @@ def _stranger(known: tuple[Any, ...]) -> Any:
     if known and isinstance(known[0], int):
         return max(known) + 1
     return max(known, key=len, default="") + "?"
+
+
+def _takes(predictor: Predictor, rows: Table, j: int, category: str | int) -> bool:
+    """Whether the model takes a category that the rows do not have."""
+    known = rows.categories[j]
+    return _accepts(predictor, rows, j, float(len(known)), (*known, category))
 
 
 def _accepts(

@@ -255,6 +255,20 @@ def test_wrong_arguments_are_named(arguments, message):
         MimicExplainer(linear_model.LogisticRegression().fit(x, y), x, **given)
 
 
+def test_a_tree_compares_in_single_precision_and_so_do_its_values():
+    x = np.random.default_rng(0).normal(size=(60, 3))
+    explainer = MimicExplainer(
+        lambda rows: rows[:, 0] + rows[:, 1] ** 2, x, DecisionTreeExplainableModel, is_function=True
+    )
+    tree = explainer._fitted.components[0].named_steps["regress"].tree_
+    inner = np.flatnonzero(tree.feature >= 0)[:12]
+    rows = np.repeat(x[:1], len(inner), axis=0)
+    for r, node in enumerate(inner):  # above the threshold in double precision only
+        rows[r, tree.feature[node]] = np.nextafter(tree.threshold[node], np.inf)
+    found = explainer.explain_local(rows).values
+    np.testing.assert_allclose(found, against_the_definition(explainer, rows), atol=1e-12)
+
+
 def test_it_has_no_engineered_columns():
     x, y = table("binary")
     explainer = MimicExplainer(

@@ -92,6 +92,32 @@ def test_a_category_that_only_the_encoder_knows_belongs_to_its_feature():
     assert made.feature_map[x.columns.get_loc("t5"), columns].tolist() == [1] * 4
 
 
+def test_a_category_that_only_a_strict_encoder_knows_is_taken_and_no_other():
+    x, y = small()
+    strict = ColumnTransformer([("t", OneHotEncoder(), ["region", "plan"])], remainder="drop")
+    model = make_pipeline(strict, linear_model.LogisticRegression()).fit(x, y)
+    few = x[(x["plan"] != "pro") & (x["region"] != "west")][:10]
+    explainer = TabularExplainer(model, few)
+    rows = x[(x["plan"] == "pro")][:2]
+    expected = raw_values(model, rows, few)
+    np.testing.assert_allclose(explainer.explain_local(rows).values, expected, atol=1e-10)
+    plan = explainer.predictor.schema.features[4]
+    assert set(plan.categories) == {"basic", "plus", "pro"}
+    with pytest.raises(RowsError, match="must be one of the categories"):
+        explainer.explain_local(rows.assign(plan="gold"))
+
+
+@pytest.mark.parametrize("n_background", [1, 2])
+def test_one_row_of_background_is_no_proof_that_values_add_up(n_background):
+    x = np.random.default_rng(0).normal(size=(60, 3))
+    y = (x[:, 0] + x[:, 1] * x[:, 2] > 0).astype(int)
+    for model in (linear_model.LogisticRegression(), CLASSIFIERS[0]):
+        model.fit(x, y)
+        found = TabularExplainer(model, x[:n_background]).explain_local(x[-3:])
+        expected = oracles.shapley_rows(model.predict_proba, x[-3:], x[:n_background])
+        np.testing.assert_allclose(found.values, expected, atol=1e-10)
+
+
 def grouped_oracle(f, row, background, groups):
     """The game whose players are lists of columns."""
 

@@ -194,6 +194,16 @@ def test_the_map_knows_one_to_one_one_to_many_and_many_to_many():
     assert engineering.feature_map.sum(axis=1).tolist() == [1, 1, 1, 3, 3]
 
 
+def test_a_column_that_nothing_moves_is_shared_by_all():
+    x, y = small()
+    x = x[NUMBERS]
+    head = PolynomialFeatures(1)  # a column of ones, then the two features
+    model = make_pipeline(head, StandardScaler(), LogisticRegression()).fit(x, y)
+    engineering = TabularExplainer(model, x).view.engineering
+    assert engineering is not None  # for the type checker: there is a pipeline
+    np.testing.assert_array_equal(engineering.feature_map, [[0.5, 1, 0], [0.5, 0, 1]])
+
+
 def test_a_pipeline_needs_no_transformations():
     x, head, model = fitted("pipelines inside a ColumnTransformer")
     one = TabularExplainer(make_pipeline(head, model), x[:40])

@@ -47,6 +47,8 @@ def understood(
     if hasattr(examples, "tocsr"):
         _check_dense(predictor.model, examples.tocsr()[:COMPARED_ROWS])
     schema = with_allowances(schema, predictor, table)
+    table = Table(table.codes, schema.code_tables)
+    probe = table.take(slice(0, PROBED_ROWS))
     return adapt(model, schema, predictor.space, classes, probe), table
 
 

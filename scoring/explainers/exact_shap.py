@@ -22,6 +22,8 @@ from scoring.table import Table
 
 __all__ = ["ExactShap", "find"]
 
+PROBED = 5
+
 GAP = 1e-4
 """Largest additivity gap, of the output's scale, that still counts as exact: boosting libraries
 add their leaves in float32."""
@@ -70,7 +72,7 @@ def find(predictor: Predictor, background: Background, method: str) -> ExactShap
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # shap warns of what the check below decides
             explainer = _explainer(kind, predictor, masker)
-            probe = background.table.take(slice(0, 5))
+            probe = _unlike(background.table)
             outputs = predictor.outputs(probe)
             values = _all_outputs(_call(explainer, probe.codes), outputs.shape[1])
     except Exception:  # noqa: BLE001 shap refuses models with bare exceptions of many kinds
@@ -79,6 +81,13 @@ def find(predictor: Predictor, background: Background, method: str) -> ExactShap
     scale = np.abs(outputs).max() or 1.0
     gap = np.abs(base_values + values.sum(axis=1) - outputs).max()
     return ExactShap(explainer, kind, base_values) if gap <= GAP * scale else None
+
+
+def _unlike(rows: Table) -> Table:
+    """Rows that are not the background: there every value is zero, and anything adds up."""
+    some = rows.codes[:PROBED]
+    step = np.nan_to_num(np.nanstd(rows.codes, axis=0)) + 1
+    return rows.with_codes(np.concatenate([some, some + step, some - step]))
 
 
 def _kind(estimator: Any) -> str | None:

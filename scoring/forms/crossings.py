@@ -111,6 +111,8 @@ def _sides(
     left_below = below[first, np.flatnonzero(crossed)]
     which = np.arange(len(columns))
     for _ in range(HALVINGS if len(columns) else 0):
+        if feature.kind in WHOLE and (right - left).max() < 0.5:
+            break  # each rounds to a neighbour of the other
         middle = left + (right - left) / 2
         values = _engineered(cut, background, j, middle)[which, columns]
         same = (values <= thresholds) == left_below

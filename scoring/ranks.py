@@ -1,0 +1,30 @@
+"""From the highest value to the lowest."""
+
+from __future__ import annotations
+
+from typing import SupportsIndex
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scoring.errors import ParameterError
+
+__all__ = ["order", "top"]
+
+
+def top(top_k: int | None) -> int | None:
+    """Check how many of the first are wanted; None for all.
+
+    Raises
+    ------
+    ParameterError
+    """
+    whole = isinstance(top_k, SupportsIndex) and not isinstance(top_k, (bool, np.ndarray))
+    if top_k is not None and (not whole or top_k < 1):
+        raise ParameterError("top_k", "must be a whole number of at least 1, or None for all")
+    return top_k
+
+
+def order(values: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Indices along the last axis from the highest value to the lowest; ties keep their order."""
+    return np.argsort(-values, axis=-1, kind="stable")
