@@ -137,18 +137,3 @@ def test_top_k_may_be_of_numpy_and_more_than_there_are():
         names[:2] for names in local("value").get_ranked_local_names()
     ]
     assert len(overall().get_ranked_global_names(99)) == 5
-
-
-def test_saving_over_another_leaves_nothing_of_it(tmp_path):
-    save_explanation(everything("binary")[2], tmp_path)
-    with pytest.raises(ArtifactUnsupported, match="exist_ok=True"):
-        save_explanation(local(), tmp_path)
-    save_explanation(local("three"), tmp_path, exist_ok=True)
-    assert {p.name for p in tmp_path.iterdir()} == {
-        "explanation.json", "values.npy", "base_values.npy", "outputs.npy",
-    }  # fmt: skip
-    assert load_explanation(tmp_path).output_names == ("a", "b", "c")
-    with pytest.raises(ParameterError, match="explanation must be"):
-        save_explanation([1, 2], tmp_path, exist_ok=True)  # type: ignore[arg-type]  # the point
-    with pytest.raises(ParameterError, match="path must be a directory"):
-        save_explanation(local(), tmp_path / "values.npy")
