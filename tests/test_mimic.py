@@ -18,6 +18,7 @@ from scoring.explainers import (
     SGDExplainableModel,
 )
 from scoring.scoring_explainers import KernelScoringExplainer
+from service.cli import run
 from tests import oracles
 from tests.saved import manifest_of
 
@@ -150,7 +151,7 @@ def test_it_pickles_and_two_are_the_same(surrogate):
 
 @every_model
 def test_a_scoring_explainer_predicts_with_the_model_and_explains_the_surrogate(
-    surrogate, tmp_path
+    surrogate, tmp_path, capsys
 ):
     x, y = table("three")
     model = linear_model.LogisticRegression().fit(x, y)
@@ -178,6 +179,8 @@ def test_a_scoring_explainer_predicts_with_the_model_and_explains_the_surrogate(
     said = manifest_of(tmp_path / "artifact")
     assert said["surrogate"]["form"] in {"onnx", "skops"}
     assert said["fidelity"]["surrogate"]["r2"].keys() == {"high", "low", "mid"}
+    assert run(["inspect", str(tmp_path / "artifact")]) == 0
+    assert "agreement_per_class" in capsys.readouterr().out
 
 
 def test_a_subset_leaves_the_rest_as_remainder():

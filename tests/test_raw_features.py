@@ -294,6 +294,20 @@ def test_a_booster_that_takes_absent_entries_for_missing_is_not_asked_about_zero
     np.testing.assert_allclose(found.outputs, model.predict_proba(sparse.csr_matrix(x[:3])))
 
 
+def test_the_full_explainer_says_what_its_summary_costs(breast_cancer):
+    x, x_test, y, *_ = breast_cancer
+    model = make_pipeline(StandardScaler(), linear_model.LogisticRegression()).fit(x, y)
+    few, many = (
+        TabularExplainer(model, x, n_background=n, n_coalitions=120).background_error(x_test)
+        for n in (2, 60)
+    )
+    assert few["relative_rms"] > 2 * many["relative_rms"] > 0
+    assert "coalitions against both" in few["measured_by"]
+    forest = TabularExplainer(ensemble.RandomForestClassifier(3).fit(x, y), x)
+    assert forest.background_error()["relative_rms"] == 0
+    assert TabularExplainer(model, x[:50], n_coalitions=60).background_error()["relative_rms"] == 0
+
+
 def test_columns_are_not_there_for_a_model_that_is_no_pipeline():
     x = np.random.default_rng(0).normal(size=(30, 3))
     explainer = TabularExplainer(linear_model.LinearRegression().fit(x, x[:, 0]), x)

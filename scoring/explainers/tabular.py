@@ -9,6 +9,7 @@ from typing import Any, Literal
 from scoring import background as backgrounds
 from scoring import kernel
 from scoring.background import Background
+from scoring.background_error import background_error
 from scoring.errors import ModelError, ParameterError
 from scoring.explainers import deep_shap, exact_shap
 from scoring.explainers.aggregate import mean_absolute
@@ -17,8 +18,10 @@ from scoring.explainers.task import ModelTask, space_of
 from scoring.explainers.view import Full, View
 from scoring.explanation import GlobalExplanation, LocalExplanation
 from scoring.features import Engineering, engineering_of
+from scoring.measure import progress
 from scoring.players import Groups, Players
 from scoring.predictor import OutputSpace, Predictor
+from scoring.probe import mixed_rows
 from scoring.schema import Names
 from scoring.table import Table
 from scoring.transformations import with_transformations
@@ -27,6 +30,8 @@ __all__ = ["TabularExplainer"]
 
 N_BACKGROUND = 50
 """Rows of the summary that stands for a larger initialization set on the kernel path."""
+
+MEASURED_ROWS = 8
 
 Method = Literal["auto", "tree", "linear", "deep", "kernel"]
 
@@ -220,6 +225,27 @@ class TabularExplainer:
             return self._explain(some, raw=raw)
 
         return mean_absolute(explain, rows, show_progress=show_progress)
+
+    def background_error(self, x: Any = None) -> dict[str, Any]:
+        """What it costs that a summary stands for all initialization examples.
+
+        Parameters
+        ----------
+        x : a few rows to measure on; by default rows mixed feature by feature from the examples.
+
+        Returns
+        -------
+        `relative_rms`, the error of the values against the summary, and `measured_by`, which says
+        how. An exact method takes all examples, and has none.
+        """
+        if self.view.full is not None:
+            return {"relative_rms": 0.0, "measured_by": "the method takes all examples"}
+        seed, examples = self.view.random_state, self.view.initialization
+        given = mixed_rows(examples, MEASURED_ROWS, seed + 1) if x is None else x
+        rows = self.predictor.schema.encode(given).take(slice(0, MEASURED_ROWS))
+        fitted = self.view.kernel
+        values = fitted.values(rows, self.predictor.outputs(rows))
+        return background_error(self.view, fitted.game, rows, values, progress(shown=False))
 
     def _explain(self, rows: Table, *, raw: bool) -> LocalExplanation:
         if raw:
