@@ -272,6 +272,16 @@ def test_a_tree_compares_in_single_precision_and_so_do_its_values():
     np.testing.assert_allclose(found, against_the_definition(explainer, rows), atol=1e-12)
 
 
+def test_trees_that_are_more_than_their_leaves_are_not_explained_wrongly():
+    x, y = table("value")
+    linear = {"linear_tree": True}
+    explainer = MimicExplainer(
+        linear_model.LinearRegression().fit(x, y), x, LGBMExplainableModel, linear
+    )
+    with pytest.raises(ParameterError, match="explainable_model_args must leave the trees"):
+        explainer.explain_local(x[:2])
+
+
 def test_it_has_no_engineered_columns():
     x, y = table("binary")
     explainer = MimicExplainer(

@@ -25,6 +25,24 @@ STEADY_COLUMNS = 50
 """Columns up to which that step size of the stochastic descent is safe; beyond, it shrinks."""
 
 
+def attributions(fitted: Fitted, background: NDArray[np.float64]) -> Attributions:
+    """Return what explains codes, exactly, against background rows that weigh the same."""
+    # The components have the same encoder, fitted to the same rows.
+    encoder = fitted.components[0].named_steps["encode"]
+    weights = np.array([c.named_steps["regress"].coef_ for c in fitted.components])
+    n_features = background.shape[1]
+    schema = FeatureSchema(tuple(Feature(f"{j}", allows_missing=True) for j in range(n_features)))
+    shares = feature_map(encoder, schema, Table(background, schema.code_tables))
+    center = encoder.transform(background).mean(axis=0)
+    owned = np.einsum("fc,kc,ko->cfo", shares, weights, fitted.directions)
+
+    def values(codes: NDArray[np.float64]) -> NDArray[np.float64]:
+        distance = encoder.transform(codes) - center  # (n_rows, n_columns)
+        return np.asarray(np.einsum("rc,cfo->rfo", distance, owned))
+
+    return values
+
+
 class LinearExplainableModel:
     """Ridge regression; `explainable_model_args` are those of `sklearn.linear_model.Ridge`."""
 
@@ -43,10 +61,7 @@ class LinearExplainableModel:
         ridge = regressor_of(Ridge, {"random_state": seed}, options)
         return _pipeline(categorical, ridge)
 
-    @staticmethod
-    def attributions(fitted: Fitted, background: NDArray[np.float64]) -> Attributions:
-        """Return what explains codes: values (n_rows, n_features, n_outputs), exactly."""
-        return _attributions(fitted, background)
+    attributions = staticmethod(attributions)
 
 
 class SGDExplainableModel:
@@ -69,10 +84,7 @@ class SGDExplainableModel:
         descent = regressor_of(SGDRegressor, defaults, options)
         return _pipeline(categorical, descent)
 
-    @staticmethod
-    def attributions(fitted: Fitted, background: NDArray[np.float64]) -> Attributions:
-        """Return what explains codes: values (n_rows, n_features, n_outputs), exactly."""
-        return _attributions(fitted, background)
+    attributions = staticmethod(attributions)
 
 
 def _pipeline(categorical: NDArray[np.bool_], regressor: Any) -> Any:
@@ -91,20 +103,3 @@ def _pipeline(categorical: NDArray[np.bool_], regressor: Any) -> Any:
         ]
     )
     return Pipeline([("encode", encoder), ("regress", regressor)])
-
-
-def _attributions(fitted: Fitted, background: NDArray[np.float64]) -> Attributions:
-    # The components have the same encoder, fitted to the same rows.
-    encoder = fitted.components[0].named_steps["encode"]
-    weights = np.array([c.named_steps["regress"].coef_ for c in fitted.components])
-    n_features = background.shape[1]
-    schema = FeatureSchema(tuple(Feature(f"{j}", allows_missing=True) for j in range(n_features)))
-    shares = feature_map(encoder, schema, Table(background, schema.code_tables))
-    center = encoder.transform(background).mean(axis=0)
-    owned = np.einsum("fc,kc,ko->cfo", shares, weights, fitted.directions)
-
-    def values(codes: NDArray[np.float64]) -> NDArray[np.float64]:
-        distance = encoder.transform(codes) - center  # (n_rows, n_columns)
-        return np.asarray(np.einsum("rc,cfo->rfo", distance, owned))
-
-    return values

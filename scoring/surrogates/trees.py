@@ -23,8 +23,28 @@ __all__ = ["DecisionTreeExplainableModel", "LGBMExplainableModel"]
 FOLDS = 5
 """In training a category's mean is that of other rows, so that no row sees its own answer."""
 
+GAP = 1e-9
+"""Largest difference between leaves and predictions, as a share of these."""
+
 LEAF_ROWS = 5
 """Fewest rows of a leaf: a tree that learns every row by heart stands for nothing."""
+
+
+def attributions(fitted: Fitted, background: NDArray[np.float64]) -> Attributions:
+    """Return what explains codes, exactly, against background rows that weigh the same."""
+    weights = np.full(len(background), 1 / len(background))
+    explained = [_explained(component, background, weights) for component in fitted.components]
+    # The encoder's columns: numbers first, then categories, each in the features' order.
+    parts = fitted.components[0].named_steps["encode"].transformers_
+    order = np.concatenate([np.asarray(columns, dtype=np.intp) for *_, columns in parts])
+
+    def values(codes: NDArray[np.float64]) -> NDArray[np.float64]:
+        each = np.array([explain(codes) for explain in explained])
+        answer = np.empty((len(codes), codes.shape[1], fitted.directions.shape[1]))
+        answer[:, order] = np.einsum("krf,ko->rfo", each, fitted.directions)
+        return answer
+
+    return values
 
 
 class LGBMExplainableModel:
@@ -49,10 +69,7 @@ class LGBMExplainableModel:
         boosting = regressor_of(LGBMRegressor, defaults, options)
         return _pipeline(codes, categorical, boosting, seed)
 
-    @staticmethod
-    def attributions(fitted: Fitted, background: NDArray[np.float64]) -> Attributions:
-        """Return what explains codes: values (n_rows, n_features, n_outputs), exactly."""
-        return _attributions(fitted, background)
+    attributions = staticmethod(attributions)
 
 
 class DecisionTreeExplainableModel:
@@ -74,10 +91,7 @@ class DecisionTreeExplainableModel:
         tree = regressor_of(DecisionTreeRegressor, defaults, options)
         return _pipeline(codes, categorical, tree, seed)
 
-    @staticmethod
-    def attributions(fitted: Fitted, background: NDArray[np.float64]) -> Attributions:
-        """Return what explains codes: values (n_rows, n_features, n_outputs), exactly."""
-        return _attributions(fitted, background)
+    attributions = staticmethod(attributions)
 
 
 def _pipeline(
@@ -104,22 +118,6 @@ def _pipeline(
     return Pipeline([("encode", encoder), ("regress", regressor)])
 
 
-def _attributions(fitted: Fitted, background: NDArray[np.float64]) -> Attributions:
-    weights = np.full(len(background), 1 / len(background))
-    explained = [_explained(component, background, weights) for component in fitted.components]
-    # The encoder's columns: numbers first, then categories, each in the features' order.
-    parts = fitted.components[0].named_steps["encode"].transformers_
-    order = np.concatenate([np.asarray(columns, dtype=np.intp) for *_, columns in parts])
-
-    def values(codes: NDArray[np.float64]) -> NDArray[np.float64]:
-        each = np.array([explain(codes) for explain in explained])
-        answer = np.empty((len(codes), codes.shape[1], fitted.directions.shape[1]))
-        answer[:, order] = np.einsum("krf,ko->rfo", each, fitted.directions)
-        return answer
-
-    return values
-
-
 def _explained(
     component: Any, background: NDArray[np.float64], weights: NDArray[np.float64]
 ) -> Attributions:
@@ -133,5 +131,10 @@ def _explained(
         # scikit-learn's trees compare single precision with their thresholds.
         return np.asarray(encoded if boosted else encoded.astype(np.float32), dtype=np.float64)
 
-    patterns = Patterns.of(leaves_of(trees), columns(background), weights)
+    leaves, rows = leaves_of(trees), columns(background)
+    answers = regressor.predict(encoder.transform(background))
+    if not np.allclose(leaves.answers(rows), answers, rtol=0, atol=GAP * np.abs(answers).max()):
+        rule = "must leave the trees as they are explained: constant leaves that add up"
+        raise ParameterError("explainable_model_args", rule)
+    patterns = Patterns.of(leaves, rows, weights)
     return lambda codes: patterns.values(columns(codes))
