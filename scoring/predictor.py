@@ -157,7 +157,9 @@ class Predictor:
             return own
         outputs = self.outputs(table)
         if self.space == "probability" and self.classes:
-            likeliest: NDArray[Any] = np.asarray(self.classes, object)[np.argmax(outputs, axis=1)]
+            one_column = outputs.shape[1] == 1  # which is the second class's
+            chosen = outputs[:, 0] > 0.5 if one_column else np.argmax(outputs, axis=1)
+            likeliest: NDArray[Any] = np.asarray(self.classes, object)[chosen.astype(np.intp)]
             return likeliest
         return outputs[:, 0] if outputs.shape[1] == 1 else outputs
 
