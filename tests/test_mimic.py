@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from scoring.explainers import (
     SGDExplainableModel,
 )
 from scoring.scoring_explainers import KernelScoringExplainer
+from scoring.surrogates import trees
 from service.cli import run
 from tests import oracles
 from tests.saved import manifest_of
@@ -272,12 +274,17 @@ def test_a_tree_compares_in_single_precision_and_so_do_its_values():
     np.testing.assert_allclose(found, against_the_definition(explainer, rows), atol=1e-12)
 
 
-def test_trees_that_are_more_than_their_leaves_are_not_explained_wrongly():
+def test_leaves_that_are_not_the_surrogate_are_not_explained(monkeypatch):
     x, y = table("value")
-    linear = {"linear_tree": True}
-    explainer = MimicExplainer(
-        linear_model.LinearRegression().fit(x, y), x, LGBMExplainableModel, linear
-    )
+    model = linear_model.LinearRegression().fit(x, y)
+    explainer = MimicExplainer(model, x, LGBMExplainableModel)
+    kept = trees.leaves_of
+
+    def other(found):
+        leaves = kept(found)
+        return replace(leaves, values=2 * leaves.values)
+
+    monkeypatch.setattr(trees, "leaves_of", other)
     with pytest.raises(ParameterError, match="explainable_model_args must leave the trees"):
         explainer.explain_local(x[:2])
 
