@@ -1,5 +1,7 @@
 """Odd values that the schema lets through, into real models in each form that an artifact has."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -86,11 +88,11 @@ def values_of(feature):
         known = st.sampled_from(feature.categories)
         value = known | texts if feature.allows_unseen else known
     elif feature.kind == "integer":
-        value = st.integers(-int(feature.limit), int(feature.limit))
+        value = st.integers(math.ceil(feature.lowest), int(feature.limit))
     elif feature.kind == "boolean":
         value = st.booleans()
     else:
-        value = numbers.filter(lambda number: abs(number) <= feature.limit)
+        value = numbers.filter(lambda number: feature.lowest <= number <= feature.limit)
     return value | st.none() if feature.allows_missing else value
 
 
