@@ -84,6 +84,6 @@ tell(f"MimicExplainer: says what the model says of {agreement:.0%} of held-out r
 explainer = PFIExplainer(model,
                          features=breast_cancer_data.feature_names,
                          classes=classes)
-global_explanation = explainer.explain_global(x_test, true_labels=y_test)  # type: ignore[call-arg] one name for three kinds
+global_explanation = explainer.explain_global(x_test, true_labels=y_test)  # type: ignore[call-arg]  # one name for three kinds
 tell(f"PFIExplainer: by {global_explanation.output_space}, {global_explanation.method}",
      global_explanation)
