@@ -12,6 +12,7 @@ IMAGE_FLAGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+DEEP := .venv-deep/.installed
 ARTIFACT := build/breast-cancer
 # A process a core; the tests of one file stay together, because they share servers and models.
 PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile
@@ -64,13 +65,16 @@ soak: $(INSTALLED) ## Long fuzz and load runs
 	$(BIN)/python -m pytest -m soak || { \
 	  [ $$? != 5 ] || echo "make: no soak test was found, so nothing was soaked" >&2; exit 1; }
 
+deep: $(DEEP) ## Test torch networks, in an environment of their own (.venv-deep)
+	.venv-deep/bin/python -m pytest tests/deep
+
 # Torch lies over .venv in an environment of its own: nothing that is served needs it.
-deep: $(INSTALLED) ## Test torch networks, in an environment of their own (.venv-deep)
+$(DEEP): requirements/deep.lock $(INSTALLED)
 	@$(BIN)/python -m venv --clear .venv-deep
 	@$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > \
 	  "$$(.venv-deep/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/over.pth"
 	.venv-deep/bin/python -m pip install --quiet --require-hashes -r requirements/deep.lock
-	.venv-deep/bin/python -m pytest tests/deep
+	@touch $@
 
 lint: $(INSTALLED) ## Check style, formatting and types
 	$(BIN)/ruff check

@@ -120,6 +120,7 @@ def test_a_large_background_is_thinned_and_says_so():
     x = rows(1000)
     explainer = TabularExplainer(network(), x)
     assert str(explainer.background) == "200 rows at equal distances for 1000 rows"
+    np.testing.assert_array_equal(explainer.background.table.codes[[0, -1]], x[[0, -1]])
     few = TabularExplainer(network(), explainer.background.table.codes)
     assert str(few.background) == "all rows (200)"
     found = [each.explain_local(x[:3]) for each in (explainer, few)]
@@ -130,13 +131,15 @@ def test_numbers_that_are_categories_are_not_taken_for_their_places():
     import pandas as pd
 
     x = pd.DataFrame(rows(), columns=list("abcd"))
-    x["d"] = pd.Categorical(np.tile([10, 20, 5, 7], 10))
+    # Of these the number is the place, so that no probe can tell; of one never seen it is not.
+    x["d"] = pd.Categorical(np.tile([0, 1, 2, 3], 10))
     module = network(linear=True)
     explainer = TabularExplainer(module, x)
     assert explainer.method == "exact enumeration"
-    numbers = x.astype(float).to_numpy()
-    expected = oracles.shapley_rows(says(module), numbers[:3], numbers)
-    np.testing.assert_allclose(explainer.explain_local(x[:3]).values, expected, atol=1e-5)
+    numbers, stranger = x.astype(float).to_numpy(), x[:1].assign(d=pd.Categorical([9]))
+    asked = stranger.astype(float).to_numpy()
+    expected = oracles.shapley_rows(says(module), asked, numbers)
+    np.testing.assert_allclose(explainer.explain_local(stranger).values, expected, atol=1e-5)
 
 
 def test_deep_is_for_networks_only():
