@@ -114,6 +114,8 @@ def encode_categories(
     codes = feature.code_of
     unseen: dict[Any, int] = {}
     for row, value in enumerate(values):
+        if kind is int and isinstance(value, float) and value.is_integer():
+            value = int(value)  # noqa: PLW2901 JSON and pandas write whole numbers both ways
         if _is_missing_scalar(value):
             out[row] = math.nan
             if not feature.allows_missing:

@@ -18,7 +18,8 @@ class Feature:
     """One raw feature.
 
     `dtype` is the pandas dtype that training had, `categories` the values training saw, and
-    `missing_none` tells whether training wrote a missing category as None rather than NaN.
+    `missing_none` tells whether training wrote a missing category as None rather than NaN. Of a
+    pandas categorical, `category_dtype` and `ordered` are what training had.
     `allows_missing`, `allows_unseen`, and `limit` and `lowest`, the largest and the least number,
     are found by asking the model, at distillation.
     """
@@ -34,6 +35,8 @@ class Feature:
     missing_none: bool = False
     limit: float = sys.float_info.max
     lowest: float = -sys.float_info.max
+    category_dtype: str = ""
+    ordered: bool = False
 
     @property
     def is_category(self) -> bool:

@@ -240,22 +240,35 @@ def _infer_feature(name: str, column: Any) -> Feature:
         )
     values = column.tolist()
     seen_values = {value for value in values if not _is_missing(value)}
+    own: dict[str, Any] = {}
     if dtype == "category":
         seen_values = set(column.dtype.categories)
+        own = {
+            "category_dtype": str(column.dtype.categories.dtype),
+            "ordered": column.dtype.ordered,
+        }
     types = {type(value) for value in seen_values}
+    if dtype == "category" and types == {float} and all(v.is_integer() for v in seen_values):
+        types = {int}  # what they are written as; the dtype keeps that they were floats
     if any(value is None for value in values) and any(value != value for value in values):  # noqa: PLR0124 NaN
         fix = "Write None, or NaN, for all of them."
         raise ParameterError(f"column '{name}'", "must write missing values in one way", fix)
     if types == {str} or (types == {int} and dtype == "category"):
         order = list(column.dtype.categories) if dtype == "category" else sorted(seen_values)
+        order = [int(value) for value in order] if types == {int} else order
         return Feature(
             name,
             "category",
             dtype,
             categories=tuple(order),
             missing_none=any(value is None for value in values),
+            **own,
         )
-    if types and types <= {int, float, np.float64, np.int64, np.float32, np.int32}:
+    if (
+        dtype != "category"
+        and types
+        and types <= {int, float, np.float64, np.int64, np.float32, np.int32}
+    ):
         return _infer_feature(name, np.asarray(values, dtype=np.float64))
     raise ParameterError(
         f"column '{name}'",

@@ -74,7 +74,10 @@ def _series(table: Table, j: int, feature: Feature) -> Any:
 
     if feature.dtype == "category":
         codes = np.nan_to_num(table.codes[:, j], nan=-1).astype(np.intp)
-        return pd.Categorical.from_codes(codes, categories=pd.Index(table.categories[j]))
+        values = pd.Index(table.categories[j])
+        if feature.category_dtype:  # boosting libraries look at it
+            values = values.astype(feature.category_dtype)
+        return pd.Categorical.from_codes(codes, categories=values, ordered=feature.ordered)
     if feature.dtype == "bool" and np.isnan(table.codes[:, j]).any():
         raise ValueError("a column of booleans has no missing values")  # pandas would write True
     return pd.Series(_column(table, j, feature), dtype=feature.dtype)

@@ -18,8 +18,8 @@ from scoring.explainers import (
     MimicExplainer,
     SGDExplainableModel,
 )
+from scoring.games.boxes import leaves_of
 from scoring.scoring_explainers import KernelScoringExplainer
-from scoring.surrogates import trees
 from service.cli import run
 from tests import oracles
 from tests.saved import manifest_of
@@ -278,13 +278,12 @@ def test_leaves_that_are_not_the_surrogate_are_not_explained(monkeypatch):
     x, y = table("value")
     model = linear_model.LinearRegression().fit(x, y)
     explainer = MimicExplainer(model, x, LGBMExplainableModel)
-    kept = trees.leaves_of
 
     def other(found):
-        leaves = kept(found)
+        leaves = leaves_of(found)
         return replace(leaves, values=2 * leaves.values)
 
-    monkeypatch.setattr(trees, "leaves_of", other)
+    monkeypatch.setattr("scoring.surrogates.trees.leaves_of", other)
     with pytest.raises(ParameterError, match="explainable_model_args must leave the trees"):
         explainer.explain_local(x[:2])
 

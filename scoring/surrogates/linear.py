@@ -61,7 +61,10 @@ class LinearExplainableModel:
         ridge = regressor_of(Ridge, {"random_state": seed}, options)
         return _pipeline(categorical, ridge)
 
-    attributions = staticmethod(attributions)
+    @staticmethod
+    def attributions(fitted: Fitted, background: NDArray[np.float64]) -> Attributions:
+        """Return what explains codes, exactly."""
+        return attributions(fitted, background)
 
 
 class SGDExplainableModel:
@@ -84,7 +87,10 @@ class SGDExplainableModel:
         descent = regressor_of(SGDRegressor, defaults, options)
         return _pipeline(categorical, descent)
 
-    attributions = staticmethod(attributions)
+    @staticmethod
+    def attributions(fitted: Fitted, background: NDArray[np.float64]) -> Attributions:
+        """Return what explains codes, exactly."""
+        return attributions(fitted, background)
 
 
 def _pipeline(categorical: NDArray[np.bool_], regressor: Any) -> Any:

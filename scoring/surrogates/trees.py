@@ -69,7 +69,10 @@ class LGBMExplainableModel:
         boosting = regressor_of(LGBMRegressor, defaults, options)
         return _pipeline(codes, categorical, boosting, seed)
 
-    attributions = staticmethod(attributions)
+    @staticmethod
+    def attributions(fitted: Fitted, background: NDArray[np.float64]) -> Attributions:
+        """Return what explains codes, exactly."""
+        return attributions(fitted, background)
 
 
 class DecisionTreeExplainableModel:
@@ -91,7 +94,10 @@ class DecisionTreeExplainableModel:
         tree = regressor_of(DecisionTreeRegressor, defaults, options)
         return _pipeline(codes, categorical, tree, seed)
 
-    attributions = staticmethod(attributions)
+    @staticmethod
+    def attributions(fitted: Fitted, background: NDArray[np.float64]) -> Attributions:
+        """Return what explains codes, exactly."""
+        return attributions(fitted, background)
 
 
 def _pipeline(
