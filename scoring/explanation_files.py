@@ -49,8 +49,16 @@ AXES = {
 }
 """What every array counts through; equal names must have equal lengths."""
 
-TYPES: dict[str, Any] = {"output_space": str, "method": str, "background": str, "classification": bool,
-         "n_coalitions": int, "n_rows": int, "fidelity": dict, "reason_codes": list}  # fmt: skip
+TYPES: dict[str, Any] = {
+    "output_space": str,
+    "method": str,
+    "background": str,
+    "classification": bool,
+    "n_coalitions": int,
+    "n_rows": int,
+    "fidelity": dict,
+    "reason_codes": list,
+}
 NAMES = {"features": "features", "output_names": "outputs", "raw_features": "raw"}
 LISTS = {**NAMES, "reason_codes": "rows"}
 REASON = {"feature": str, "direction": str, "value": float, "text": str}

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scoring.errors import ParameterError
+from scoring.predictor import OutputSpace
 
 if TYPE_CHECKING:
     from scoring.explanation import GlobalExplanation, LocalExplanation
@@ -33,9 +34,11 @@ LONGEST_FACT = 160
 
 STYLE = """
 .shapserve{font:13px/1.45 system-ui,sans-serif;max-width:46em;color:inherit}
-.shapserve table{border-collapse:collapse;width:100%;margin:.3em 0 1em}
-.shapserve td{padding:1px 8px;border:0;text-align:left;background:none}
-.shapserve td.number{text-align:right;font-variant-numeric:tabular-nums;width:6em}
+.shapserve table{border-collapse:collapse;table-layout:fixed;width:100%;margin:.3em 0 1em}
+.shapserve td{padding:1px 8px;border:0;text-align:left;background:none;font:inherit;color:inherit}
+.shapserve table{font:inherit;color:inherit}
+.shapserve td.name{overflow-wrap:anywhere}
+.shapserve td.number{text-align:right;font-variant-numeric:tabular-nums;width:7em}
 .shapserve td.bar{width:50%}
 .shapserve .track{position:relative;height:.85em;background:rgba(128,128,128,.15)}
 .shapserve .track span{position:absolute;top:0;bottom:0}
@@ -68,7 +71,7 @@ def _text(kind: str, size: str, explanation: Any, importance: NDArray[np.float64
     against = f"; background: {explanation.background}" if explanation.background else ""
     against = _short(against, LONGEST_FACT)
     return (
-        f"<{kind}: {size}, in {_short(explanation.output_space)} space, by {method}{against}\n"
+        f"<{kind}: {size}, {_units(explanation.output_space)}, by {method}{against}\n"
         f" strongest: {strongest}>"
     )
 
@@ -118,7 +121,7 @@ def local_html(explanation: LocalExplanation) -> str:
     parts = [_heading("Local explanation", explanation, size)]
     for row, values in enumerate(shown):
         base, output = explanation.base_values[k], explanation.outputs[row, k]
-        title = f"row {row}: {explanation.output_names[k]} {output:.4g}, base value {base:.4g}"
+        title = f"row {row}: {explanation.output_names[k]} = {output:.4g}, base value {base:.4g}"
         parts.append(f"<div>{escape(title)}</div>")
         order = np.argsort(-np.abs(values), kind="stable")[:SHOWN_FEATURES]
         lines = [(explanation.features[j], values[j]) for j in order]
@@ -146,8 +149,8 @@ def global_html(explanation: GlobalExplanation) -> str:
 
 
 def _heading(title: str, explanation: Any, size: str) -> str:
-    facts = [size, f"in {explanation.output_space} space", explanation.method]
-    facts += [explanation.background] if explanation.background else []
+    facts = [size, _units(explanation.output_space), explanation.method]
+    facts += [f"background: {explanation.background}"] if explanation.background else []
     quiet = escape(" · ".join(facts))
     return f'<div><b>{title}</b> <span class="quiet">{quiet}</span></div>'
 
@@ -162,11 +165,16 @@ def _table(lines: Iterable[tuple[str, float]], widest: float, *, signed: bool) -
         bar += f'style="left:{left:.1f}%;width:{width:.1f}%"></span>'
         text = f"{value:+.4g}" if signed else f"{value:.4g}"
         rows.append(
-            f"<tr><td>{escape(_short(name))}</td>"
+            f'<tr><td class="name">{escape(_short(name))}</td>'
             f'<td class="bar"><div class="track">{bar}</div></td>'
             f'<td class="number">{text.replace("-", "−")}</td></tr>'
         )
     return f"<table><tbody>{''.join(rows)}</tbody></table>"
+
+
+def _units(space: str) -> str:
+    """What values are in; permutation importance has a metric's units instead of a space's."""
+    return f"in {space} space" if space in get_args(OutputSpace) else f"in units of {_short(space)}"
 
 
 def _page(parts: Sequence[str]) -> str:

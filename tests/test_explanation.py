@@ -35,6 +35,9 @@ def test_a_selection_leaves_the_rest_as_remainder(task):
     for each in (part, again):
         assert each.additivity_gap.max() < 1e-12
     assert replace(again, remainder=None).additivity_gap.max() > 0.1
+    shares = np.arange(10.0).reshape(2, 5)
+    mapped = local(task, feature_map=shares, raw_features=("l", "r")).select([3, 1])
+    np.testing.assert_array_equal(mapped.feature_map, shares[:, [3, 1]])
     for wrong in ([1, 1], [5], [-1]):
         with pytest.raises(ParameterError, match="indices must be different"):
             explanation.select(wrong)
@@ -59,7 +62,8 @@ def test_raw_values_are_sums_of_columns():
     assert raw.additivity_gap.max() < 1e-12
     plain = local("three")
     table = pd.DataFrame(shares, columns=list(plain.features))
-    for given in (shares, sparse.csr_matrix(shares), table, [np.eye(2), shares], [table]):
+    for given in (shares, sparse.csr_matrix(shares), table, [np.eye(2), shares], [table],
+                  [shares.tolist()]):  # fmt: skip
         found = plain.get_raw_explanation(given, raw_feature_names=["left", "right"])
         np.testing.assert_allclose(found.values, raw.values)
     assert plain.get_raw_explanation(shares).features == ("raw_0", "raw_1")

@@ -88,6 +88,12 @@ def test_what_could_not_be_read_back_is_not_written(changes, rule, tmp_path):
     assert not (tmp_path / "new").exists()
 
 
+def test_no_more_is_written_than_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr("scoring.explanation_files.LARGEST", 100)
+    with pytest.raises(ParameterError, match="more than 100 bytes of words"):
+        save_explanation(local(), tmp_path)
+
+
 def test_a_save_that_breaks_off_is_no_explanation(tmp_path, monkeypatch):
     save_explanation(local(), tmp_path)
     moves, rename = [], Path.replace
@@ -105,6 +111,11 @@ def test_a_save_that_breaks_off_is_no_explanation(tmp_path, monkeypatch):
     with pytest.raises(ArtifactCorrupt, match="SHA-256"):
         load_explanation(tmp_path)
     assert not list(tmp_path.glob(".saving-*"))
+    moves.clear()
+    with pytest.raises(OSError, match="full"):
+        save_explanation(other, tmp_path / "new")
+    with pytest.raises(ArtifactMissing, match="there is no explanation here"):
+        load_explanation(tmp_path / "new")
 
 
 def test_numbers_keep_every_digit_and_gaps_stay_gaps(tmp_path):
@@ -153,6 +164,11 @@ def signed(array):
     return change
 
 
+def padded(path):
+    text = (path / "explanation.json").read_text()
+    overwritten(path, text + " " * 64 * 2**20)
+
+
 def overwritten(path, text):
     (path / "explanation.json").write_text(text)
 
@@ -178,7 +194,7 @@ DAMAGES = {
     "no index of ours": (ArtifactCorrupt, lambda path: overwritten(path, "[]")),
     "not a number": (ArtifactCorrupt, lambda path: overwritten(path, '{"format_version": NaN}')),
     "no text": (ArtifactCorrupt, lambda path: (path / "explanation.json").write_bytes(b"\xff")),
-    "too large": (ArtifactCorrupt, lambda path: overwritten(path, " " * (64 * 2**20 + 1))),
+    "too large": (ArtifactCorrupt, padded),
     "another format": (ArtifactUnsupported, changed(format_version=2)),
     "format nought": (ArtifactCorrupt, changed(format_version=0)),
     "kinds": (ArtifactCorrupt, changed(kind=["local"])),

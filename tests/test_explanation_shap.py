@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 
 from scoring.errors import ParameterError
 from scoring.explanation import LocalExplanation
@@ -28,6 +29,7 @@ def test_shaps_own_form_and_back(task):
     assert back.features == explanation.features
     assert back.output_names == explanation.output_names
     assert back.classification is not one
+    np.testing.assert_array_equal(explanation.to_shap(sparse.eye_array(4, 5)).data, np.eye(4, 5))
     with pytest.raises(ParameterError, match="x must be the rows"):
         explanation.to_shap(x=np.zeros((3, 5)))
     with pytest.raises(ParameterError, match="must be of rows"):

@@ -60,6 +60,7 @@ def test_pictures_escape_names_and_close_what_they_open(name):
         np.abs(explanation.values).mean(axis=0).T * np.arange(40, 0, -1), features,
         explanation.output_names, "probability", "method <i>", 30,
     )  # fmt: skip
+    explanation = replace(explanation, output_names=("no", name))
     for page in (explanation._repr_html_(), whole._repr_html_()):
         parser = Parser()
         parser.feed(page)
@@ -98,8 +99,7 @@ def test_a_surrogates_gap_is_no_features():
     shown = np.argsort(-np.abs(values))[:10]
     rest = values.sum() - values[shown].sum()
     page = replace(explanation, outputs=explanation.outputs + 100)._repr_html_()
-    told = page.rpartition("all others")[2].partition('class="number">')[2].partition("<")[0]
-    assert float(told.replace("−", "-")) == pytest.approx(rest, rel=1e-3)
+    assert _others(page) == pytest.approx(rest, rel=1e-3)
 
 
 def test_the_others_of_a_picture_are_one_line():
@@ -107,6 +107,14 @@ def test_the_others_of_a_picture_are_one_line():
     assert page.count("<tr>") == 11
     assert "all others" in page
     assert "all others" not in local("value", n_rows=1)._repr_html_()
+    part = local("value", n_rows=1).select([3, 1])
+    assert part.remainder is not None  # for the type checker
+    assert _others(part._repr_html_()) == pytest.approx(part.remainder[0, 0], rel=1e-3)
+
+
+def _others(page):
+    told = page.rpartition("all others")[2].partition('class="number">')[2].partition("<")[0]
+    return float(told.replace("−", "-"))
 
 
 @every_task
@@ -119,8 +127,11 @@ def test_a_line_of_text(task):
         assert "k-means" in text
         assert text.count("\n") == 1
     assert "5 features over 4 rows" in repr(overall(task))
+    metric = replace(overall(task), output_space="f1_score")
+    for shown in (repr(metric), metric._repr_html_()):
+        assert "in units of f1_score" in shown
     wordy = local(task, features=("a\nb", "c" * 900, "d", "e", "f"))
-    wordy = replace(wordy, method="m" * 9000, background="b" * 9000)
+    wordy = replace(wordy, method="m\n" * 9000, background="b" * 9000)
     assert len(repr(wordy)) < 700
     assert repr(wordy).count("\n") == 1
     assert "0 features" in repr(local(task, n_features=0))
