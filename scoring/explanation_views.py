@@ -121,7 +121,8 @@ def local_html(explanation: LocalExplanation) -> str:
     parts = [_heading("Local explanation", explanation, size)]
     for row, values in enumerate(shown):
         base, output = explanation.base_values[k], explanation.outputs[row, k]
-        title = f"row {row}: {explanation.output_names[k]} = {output:.4g}, base value {base:.4g}"
+        name = explanation.output_names[k]
+        title = f"row {row}: output {name} = {output:.4g}, base value {base:.4g}"
         parts.append(f"<div>{escape(title)}</div>")
         order = np.argsort(-np.abs(values), kind="stable")[:SHOWN_FEATURES]
         lines = [(explanation.features[j], values[j]) for j in order]
