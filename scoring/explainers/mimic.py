@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -17,7 +19,7 @@ from scoring.explainers.tabular import N_BACKGROUND
 from scoring.explainers.task import ModelTask, space_of
 from scoring.explanation import GlobalExplanation, LocalExplanation
 from scoring.predictor import EstimatorModel, OutputSpace, Predictor
-from scoring.probe import mixed_rows
+from scoring.probe import mixed_rows, with_allowances
 from scoring.schema import Names
 from scoring.surrogates.fidelity import fidelity
 from scoring.surrogates.surrogate import (
@@ -107,6 +109,9 @@ class MimicExplainer:
         self.predictor, examples = understood(
             model, initialization_examples, features, classes, space
         )
+        if examples.n_rows < 2:
+            rule = "must hold at least two rows to learn from"
+            raise ParameterError("initialization_examples", rule)
         schema = self.predictor.schema
         self.initialization = examples
         self.summary = backgrounds.summarise(examples, n_background, random_state)
@@ -123,6 +128,7 @@ class MimicExplainer:
         pipeline = explainable_model.pipeline(learnt.codes, categorical, random_state, options)
         self._fitted = fit(pipeline, learnt.codes, self.predictor.outputs(learnt))
         self.surrogate = _face(self._fitted, self.predictor)
+        self.predictor = _within(self.predictor, self.surrogate, examples)
         names, labels = self.predictor.output_names, self.predictor.classes
         truth, answers = self.predictor.outputs(measured), self.surrogate.outputs(measured)
         self.fidelity = {
@@ -195,10 +201,12 @@ class MimicExplainer:
         return mean_absolute(self._explain, rows, show_progress=show_progress)
 
     def _explain(self, rows: Table) -> LocalExplanation:
+        outputs = self.predictor.outputs(rows)
+        none = np.empty((0, len(self.features), outputs.shape[1]))
         explanation = LocalExplanation(
-            self.attributions(rows.codes),
+            self.attributions(rows.codes) if rows.n_rows else none,
             self.base_values,
-            self.predictor.outputs(rows),
+            outputs,
             self.features,
             self.predictor.output_names,
             self.predictor.space,
@@ -238,6 +246,28 @@ def _augmented(rows: Table, max_num: int, seed: int) -> Table:
     n_more = min(max(0, wanted), max_num * rows.n_rows)
     more = mixed_rows(rows, n_more, seed)
     return rows.with_codes(np.concatenate([rows.codes, more.codes]))
+
+
+def _within(predictor: Predictor, surrogate: Predictor, examples: Table) -> Predictor:
+    """Refuse numbers that the surrogate does not take: trees, for one, work in float32."""
+    features = predictor.schema.features
+    ends = np.array([[feature.lowest, feature.limit] for feature in features]).T
+    ends[:, [feature.is_category for feature in features]] = 0
+    try:
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")  # of overflows, which are what is looked for
+            surrogate.outputs(Table(ends, surrogate.schema.code_tables))
+    except ValueError:  # scikit-learn's word for it
+        codes = Table(examples.codes, surrogate.schema.code_tables)
+        own = with_allowances(surrogate.schema, surrogate, codes).features
+        narrower = [
+            f
+            if f.is_category
+            else replace(f, lowest=max(f.lowest, s.lowest), limit=min(f.limit, s.limit))
+            for f, s in zip(features, own, strict=True)
+        ]
+        return replace(predictor, schema=replace(predictor.schema, features=tuple(narrower)))
+    return predictor
 
 
 def _face(fitted: Fitted, predictor: Predictor) -> Predictor:

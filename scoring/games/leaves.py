@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from scoring.games.game import blocks
 
-__all__ = ["Leaves", "Patterns"]
+__all__ = ["DEEPEST", "Leaves", "Patterns"]
 
 DEEPEST = 62
 """Different features on one path; their tests are the bits of an integer."""

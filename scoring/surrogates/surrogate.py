@@ -3,6 +3,7 @@
 The outputs are rotated first, so that what they have in common (probabilities sum to one) holds
 for the surrogate exactly: it learns uncorrelated components of unit variance, and its answers are
 a linear map of these. The map carries attributions as well, because Shapley values are linear.
+Outputs are scaled before that, or one in millions would hide one in hundredths.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from scoring.schema import FeatureSchema
 __all__ = ["Attributions", "ExplainableModel", "Fitted", "codes_schema", "fit", "regressor_of"]
 
 NEGLIGIBLE = 1e-9
-"""Singular values of the outputs below this share of the largest are no component."""
+"""Directions in which scaled outputs spread less than this are no component."""
 
 Attributions = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 """From codes (n_rows, n_features) to values (n_rows, n_features, n_outputs)."""
@@ -76,17 +77,33 @@ def fit(pipeline: Any, codes: NDArray[np.float64], outputs: NDArray[np.float64])
     ----------
     codes : float64 (n_rows, n_features), NaN where a value is missing.
     outputs : float64 (n_rows, n_outputs).
+
+    Raises
+    ------
+    ParameterError
+        The regressor refuses its arguments, or what it is to learn.
     """
     from sklearn.compose import TransformedTargetRegressor
     from sklearn.decomposition import PCA
     from sklearn.multioutput import MultiOutputRegressor
+    from sklearn.pipeline import Pipeline
+    from sklearn.preprocessing import StandardScaler
 
-    size = np.linalg.svd(outputs - outputs.mean(axis=0), compute_uv=False)
-    rank = max(1, int((size > NEGLIGIBLE * max(size[0], np.abs(outputs).max())).sum()))
-    rotation, each = PCA(rank, whiten=True, svd_solver="full"), MultiOutputRegressor(pipeline)
-    estimator = TransformedTargetRegressor(each, transformer=rotation, check_inverse=False)
-    with np.errstate(invalid="ignore"):  # a constant has no variance to share out
-        estimator.fit(codes, outputs)
+    scaled = StandardScaler().fit_transform(outputs)
+    size = np.linalg.svd(scaled, compute_uv=False)
+    rank = max(1, int((size > NEGLIGIBLE * np.sqrt(len(outputs))).sum()))
+    rotation = PCA(rank, whiten=True, svd_solver="full")
+    turned = Pipeline([("scale", StandardScaler()), ("rotate", rotation)])
+    each = MultiOutputRegressor(pipeline)
+    estimator = TransformedTargetRegressor(each, transformer=turned, check_inverse=False)
+    try:
+        with np.errstate(invalid="ignore"):  # a constant has no variance to share out
+            estimator.fit(codes, outputs)
+    except Exception as error:  # libraries refuse in many ways
+        name = type(pipeline.named_steps["regress"]).__name__
+        rule = f"must let {name} learn the model's outputs; it raised {type(error).__name__}"
+        told = f"{rule}: {error}".rstrip(".")
+        raise ParameterError("explainable_model_args", told, "Or pass another model.") from error
     components = tuple(estimator.regressor_.estimators_)
     units = np.concatenate([np.zeros((1, rank)), np.eye(rank)])
     answers = estimator.transformer_.inverse_transform(units)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from scoring.errors import ParameterError
 from scoring.games.boxes import leaves_of, lightgbm_trees, sklearn_tree
-from scoring.games.leaves import Patterns
+from scoring.games.leaves import DEEPEST, Patterns
 from scoring.surrogates.surrogate import Attributions, Fitted, regressor_of
 
 __all__ = ["DecisionTreeExplainableModel", "LGBMExplainableModel"]
@@ -25,6 +25,9 @@ FOLDS = 5
 
 GAP = 1e-9
 """Largest difference between leaves and predictions, as a share of these."""
+
+COMPARED = 100
+"""Rows on which they are compared: all rows at all leaves would not fit into memory."""
 
 LEAF_ROWS = 5
 """Fewest rows of a leaf: a tree that learns every row by heart stands for nothing."""
@@ -66,6 +69,7 @@ class LGBMExplainableModel:
             fix = "Install shapserve[lightgbm], or pass another of the explainable models."
             raise ParameterError("explainable_model", "needs LightGBM installed", fix) from None
         defaults = {"random_state": seed, "verbosity": -1, "n_jobs": 1, "deterministic": True}
+        defaults["max_depth"] = DEEPEST
         boosting = regressor_of(LGBMRegressor, defaults, options)
         return _pipeline(codes, categorical, boosting, seed)
 
@@ -90,7 +94,7 @@ class DecisionTreeExplainableModel:
         """Return an unfitted pipeline of encoder and regressor."""
         from sklearn.tree import DecisionTreeRegressor
 
-        defaults = {"random_state": seed, "min_samples_leaf": LEAF_ROWS}
+        defaults = {"random_state": seed, "min_samples_leaf": LEAF_ROWS, "max_depth": DEEPEST}
         tree = regressor_of(DecisionTreeRegressor, defaults, options)
         return _pipeline(codes, categorical, tree, seed)
 
@@ -138,9 +142,11 @@ def _explained(
         return np.asarray(encoded if boosted else encoded.astype(np.float32), dtype=np.float64)
 
     leaves, rows = leaves_of(trees), columns(background)
-    answers = regressor.predict(encoder.transform(background))
-    if not np.allclose(leaves.answers(rows), answers, rtol=0, atol=GAP * np.abs(answers).max()):
+    answers = regressor.predict(encoder.transform(background[:COMPARED]))
+    told = leaves.answers(rows[:COMPARED])
+    if not np.allclose(told, answers, rtol=0, atol=GAP * np.abs(answers).max()):
         rule = "must leave the trees as they are explained: constant leaves that add up"
-        raise ParameterError("explainable_model_args", rule)
+        fix = f"Leave out what changes that, and max_depth above {DEEPEST}."
+        raise ParameterError("explainable_model_args", rule, fix)
     patterns = Patterns.of(leaves, rows, weights)
     return lambda codes: patterns.values(columns(codes))
