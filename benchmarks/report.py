@@ -67,7 +67,10 @@ def _pipeline(found):
          f"{found.peer_seconds / found.peer_rows * 1000:.1f}"),
     ]  # fmt: skip
     header = ("", "players", "coalitions", "error", "rows", "seconds", "ms per row")
-    return _table(header, rows) + f"\n\nTime of ours over shap's: {found.ratio:.3f}."
+    return (
+        _table(header, [tuple(map(str, row)) for row in rows])
+        + f"\n\nTime of ours over shap's: {found.ratio:.3f}."
+    )
 
 
 def _facts(machine):
