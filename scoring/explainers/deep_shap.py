@@ -18,13 +18,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring import kernel
+from scoring import coalitions, kernel
 from scoring.background import Background, whole
 from scoring.games.masked import MaskedGame
 from scoring.measure import affordable, relative_rms
 from scoring.network import Network
 from scoring.predictor import CallableModel, Predictor
 from scoring.probe import mixed_rows
+from scoring.solve import regression_operator
 from scoring.table import Table
 
 __all__ = ["DeepShap", "find"]
@@ -129,10 +130,17 @@ def _built(predictor: Predictor, network: Network, background: Background) -> De
 
 
 def _distance(predictor: Predictor, found: DeepShap, rows: Table, noise: float) -> float:
-    """How far values are from those of the kernel path against the same background."""
+    """How far values are from the definition, or from least squares over many coalitions."""
     game = MaskedGame(predictor, found.background, kernel.BLOCK_BYTES)
-    fitted = kernel.fit(game, rows, None, 0)
-    calls = fitted.design.n_coalitions * found.background.table.n_rows
+    n_features = rows.codes.shape[1]
+    if n_features <= coalitions.ENUMERATED_FEATURES:
+        design = coalitions.all_coalitions(n_features)
+    else:
+        design = coalitions.sample(n_features, coalitions.default_coalitions(n_features), 0)
+    operator = regression_operator(design.masks, design.weights)
+    base_values = found.base_values
+    fitted = kernel.Kernel(game, design, operator, base_values, "kernel regression")
+    calls = design.n_coalitions * found.background.table.n_rows
     rows = affordable(rows, calls)
     truth = fitted.values(rows, predictor.outputs(rows))
     return relative_rms(found.values(rows), truth, noise)

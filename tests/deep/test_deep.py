@@ -147,6 +147,15 @@ def test_deep_is_for_networks_only():
         TabularExplainer(lambda x: x[:, 0], rows(), method="deep")
 
 
+@pytest.mark.parametrize(("last", "method"), [([], "deep"), ([nn.Softmax(dim=1)], "kernel")])
+def test_many_features_are_measured_by_a_sample_of_coalitions(last, method):
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Linear(14, 8), nn.Linear(8, 3), *last)
+    explainer = TabularExplainer(module, np.random.default_rng(0).normal(size=(30, 14)))
+    assert explainer.method.startswith(method)
+    assert last or "0% off" in explainer.method
+
+
 # --- the definition over it ---------------------------------------------------------------------
 
 
