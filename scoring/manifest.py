@@ -47,7 +47,7 @@ SAID = {"format_version": int, "name": str, "version": str, "files": dict, "feat
         "labels": list, "classes": list, "output_names": list, "output_space": str, "method": str,
         "versions": dict, "model": dict, "fidelity": dict}  # fmt: skip
 LIBRARIES = ("shapserve", "numpy", "onnx", "onnxruntime", "skl2onnx", "scikit-learn", "scipy",
-             "skops", "pandas", "lightgbm", "xgboost", "xgboost-cpu")  # fmt: skip
+             "skops", "pandas", "lightgbm", "xgboost", "xgboost-cpu", "torch")  # fmt: skip
 
 LARGEST = 64 * 2**20
 AGAIN = "Copy the artifact again, or save the explainer again."
@@ -176,7 +176,7 @@ def describe(state: Mapping[str, Any]) -> dict[str, Any]:
             "name": state["name"],
             "version": state["version"],
             "features": [asdict(feature) for feature in predictor.schema.features],
-            "labels": predictor.model.labels,
+            "labels": predictor.model.labels or predictor.classes,  # which a network's copy has
             "classes": predictor.classes,
             "output_names": predictor.output_names,
             "output_space": predictor.space,

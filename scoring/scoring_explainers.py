@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, Self
 
@@ -233,9 +234,6 @@ class KernelScoringExplainer:
         values = self.kernel.values(rows, explained)
         players = self.predictor.schema.names if self.players is None else self.players.names
         names = self.predictor.output_names
-        reasons = (
-            None if self.reason_codes is None else self.reason_codes.of(values, players, names)
-        )
         explanation = LocalExplanation(
             values,
             self.base_values,
@@ -248,17 +246,23 @@ class KernelScoringExplainer:
             n_coalitions=self.design.n_coalitions,
             background=str(self.background),
             fidelity=self.report.get("surrogate"),
-            reason_codes=reasons,
         )
-        return explanation if self.subset is None else explanation.select(self.subset)
+        if self.subset is not None:
+            explanation = explanation.select(self.subset)
+        if self.reason_codes is None:
+            return explanation
+        told = self.reason_codes.of(explanation.values, explanation.features, names)
+        return replace(explanation, reason_codes=told)
 
 
 def _reasons(given: Any, source: Any) -> ReasonCodes | None:
     """Reason codes, checked against what will be explained."""
     from scoring.reasons import reason_codes_of
 
-    names = source.view.players.names, source.predictor.output_names
-    return None if given is None else reason_codes_of(given, *names)
+    names, outputs = source.view.players.names, source.predictor.output_names
+    if source.subset is not None:  # what is not reported is no reason either
+        names = tuple(names[j] for j in source.subset)
+    return None if given is None else reason_codes_of(given, names, outputs)
 
 
 def _over_columns(

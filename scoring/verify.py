@@ -63,7 +63,9 @@ def check_state(state: Mapping[str, Any]) -> None:
     if state.get("engineered") is not None:
         _check_engineered(state["engineered"], predictor)
     if state.get("reason_codes") is not None:
-        reasons.check(state["reason_codes"], names, predictor.output_names)
+        reported = state.get("subset") or range(len(names))
+        told = [names[j] for j in reported]
+        reasons.check(state["reason_codes"], told, predictor.output_names)
     if n_outputs < 1 or state["block_bytes"] < 1:
         raise Unsound("it has no outputs, or no room to work in")
 

@@ -104,6 +104,23 @@ def test_they_travel_in_the_artifact(distilled):
         assert {r["feature"] for r in reasons} == wanted
 
 
+def test_what_is_not_reported_is_no_reason():
+    from sklearn.linear_model import LogisticRegression
+
+    x, y = rows()
+    model = LogisticRegression().fit(x, y)
+    texts = {f"feature_{j}": {"increases": "up", "decreases": "down"} for j in range(4)}
+    explainer = TabularExplainer(model, x[:20], explain_subset=["feature_3", "feature_0"])
+    with pytest.raises(ParameterError, match="'feature_1' is no feature that is explained"):
+        KernelScoringExplainer(explainer, reason_codes=texts)
+    some = {name: texts[name] for name in ("feature_0", "feature_3")}
+    found = KernelScoringExplainer(explainer, reason_codes=some).explain_local(x[:3])
+    assert found.reason_codes is not None  # for the type checker
+    for row, told in enumerate(found.reason_codes):
+        values = dict(zip(found.features, found.values[row, :, 1], strict=True))
+        assert {reason["feature"]: reason["value"] for reason in told} == values
+
+
 def test_they_come_back_over_http(distilled):
     scoring, path, x = distilled
     with served({"loans": Scorer("loans", load(path), "0" * 64)}) as client:

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from scoring.errors import ParameterError
+from scoring.network import is_network
 from scoring.predictor import OutputSpace
 
 __all__ = ["ModelTask", "space_of"]
@@ -41,7 +42,7 @@ def space_of(model: Any, model_task: Any, output_space: OutputSpace | None) -> O
     owner = getattr(model, "__self__", model)
     if given == ModelTask.Unknown:
         return output_space
-    if hasattr(owner, "predict"):
+    if hasattr(owner, "predict") and not is_network(owner):
         own = ModelTask.Classification if hasattr(owner, "classes_") else ModelTask.Regression
         if given != own:
             fix = f"Pass model_task='{own}', or leave it out."

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from scoring.background import Background
 from scoring.errors import ArtifactCorrupt, ArtifactError, ArtifactUnsupported, ArtifactUntrusted
-from scoring.forms import edges, onnx_export, pickled, skops
+from scoring.forms import edges, onnx_export, pickled, skops, torch_export
 from scoring.forms.crossings import crossing_rows
 from scoring.forms.expansion import ExpansionModel
 from scoring.forms.onnx import OnnxModel, file_name
@@ -57,6 +57,8 @@ def carry(
         return Carried({}, {**_facts("arrays", model), "refused": []})
     if isinstance(model, OnnxModel):
         return _onnx(model, {"parity": None, "refused": []})  # it is the model itself
+    if torch_export.takes(model):
+        return _onnx(*torch_export.exported(predictor, background, sample))
     if not isinstance(model, EstimatorModel):
         remedy = "Explain the estimator itself, or an ONNX file: OnnxModel.open('model.onnx')."
         raise ArtifactUnsupported("the model", "a bare function cannot be saved", remedy)

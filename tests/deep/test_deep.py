@@ -5,15 +5,17 @@ Needs torch, which has an environment of its own: `make deep`.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
-from scoring.artifact import save
+from scoring.artifact import load, read_manifest, save
 from scoring.errors import ArtifactUnsupported, ModelError, ParameterError
 from scoring.explainers import TabularExplainer, deep_shap
 from scoring.probe import mixed_rows
 from scoring.scoring_explainers import KernelScoringExplainer
-from tests import oracles
+from tests import oracles, saved
 
 torch = pytest.importorskip("torch", reason="an extra: make deep has it")
 nn = torch.nn
@@ -212,7 +214,9 @@ def test_it_is_asked_in_its_own_precision():
 def test_a_predict_of_its_own_makes_no_estimator_of_it():
     x, module = rows(), nn.Linear(4, 2)
     module.predict = lambda tensor: module(tensor).argmax(dim=1)
-    found = TabularExplainer(module, x).explain_local(x[:3])
+    found = TabularExplainer(module, x, model_task="regression").explain_local(x[:3])
+    space = TabularExplainer(module, x, model_task="classification").predictor.space
+    assert (found.output_space, space) == ("value", "probability")
     np.testing.assert_allclose(found.outputs, says(module)(x[:3]), atol=1e-6)
 
 
@@ -234,10 +238,65 @@ def test_it_must_answer_one_tensor():
 
 # --- saving it ----------------------------------------------------------------------------------
 
+WAYS: dict[str, tuple[Any, dict[str, Any]]] = {
+    "a number": (lambda: network(outputs=1), {}),
+    "numbers": (network, {}),
+    "doubles": (lambda: network().double(), {}),
+    "margins": (lambda: network(outputs=3), {"output_space": "margin"}),
+    "classes": (softmax, {"output_space": "probability", "classes": ["no", "yes"]}),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_it_travels_as_onnx_and_answers_the_same(way, tmp_path):
+    make, options = WAYS[way]
+    x, module = rows(), make().train()
+    module[0].eval()
+    explainer = KernelScoringExplainer(TabularExplainer(module, x[:20], **options))
+    artifact = save(explainer, tmp_path / "artifact")
+    assert module.training
+    assert not module[0].training
+    told = read_manifest(artifact)["model"]
+    assert (told["form"], told["parity"]["label_differences"]) == ("onnx", 0)
+    copy = load(artifact)
+    before, after = explainer.explain_local(x), copy.explain_local(x)
+    np.testing.assert_allclose(after.values, before.values, atol=1e-6)
+    np.testing.assert_allclose(after.outputs, before.outputs, atol=1e-6)
+    assert (after.output_space, after.output_names) == (before.output_space, before.output_names)
+    said, again = explainer.predict(x), copy.predict(x)
+    if way == "classes":
+        assert set(said) == {"no", "yes"}
+        np.testing.assert_array_equal(again, said)
+    else:
+        np.testing.assert_allclose(again, said, atol=1e-6)
+
+
+def test_it_is_served_without_torch(tmp_path):
+    x = rows()
+    make, options = WAYS["classes"]
+    explainer = KernelScoringExplainer(TabularExplainer(make(), x[:20], **options))
+    artifact = save(explainer, tmp_path / "artifact")
+    code = """if True:
+        import sys
+        from pathlib import Path
+        from service.scorer import load_scorers
+        (scorer,) = load_scorers([(None, Path(sys.argv[1]), None)]).values()
+        assert not {"torch", "shap"} & set(sys.modules)
+        print(scorer.outputs["classes"])
+    """
+    assert "{'label': 'no', 'name': 'no'}" in saved.python(code, artifact)
+
 
 def test_what_cannot_be_saved_says_how_it_can_travel(tmp_path):
     # the exporter does not see what NumPy does, and writes down one answer
     module = changed(network(), lambda own, x: own(torch.as_tensor(np.sort(x.detach().numpy()))))
     explainer = TabularExplainer(module, rows())
-    with pytest.raises(ArtifactUnsupported, match=r"OnnxModel\.open"):
+    with pytest.raises(ArtifactUnsupported, match=r"does not become ONNX.*OnnxModel\.open"):
+        save(KernelScoringExplainer(explainer), tmp_path / "artifact")
+
+
+def test_two_classes_are_saved_with_both_probabilities_only(tmp_path):
+    module, names = network(outputs=1, last=[nn.Sigmoid()]), ["no", "yes"]
+    explainer = TabularExplainer(module, rows(), output_space="probability", classes=names)
+    with pytest.raises(ArtifactUnsupported, match="answers one probability for two classes"):
         save(KernelScoringExplainer(explainer), tmp_path / "artifact")
