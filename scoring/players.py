@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +39,11 @@ class Players:
         ParameterError
             With everything that is wrong with the groups.
         """
-        features, groups = tuple(features), groups or {}
+        features, groups = tuple(features), {} if groups is None else groups
+        given: Any = groups  # as somebody wrote it
+        if not isinstance(given, Mapping):
+            fix = 'Write {"name": ["feature", ...]}.'
+            raise ParameterError("groups", "must be names with lists of features", fix)
         _check(features, groups)
         group_of = {feature: name for name, members in groups.items() for feature in members}
         names = tuple(dict.fromkeys(group_of.get(feature, feature) for feature in features))

@@ -201,6 +201,8 @@ def adapt(
 
 def _check_classes(face: Model, classes: Names | None) -> None:
     """Class names need classes; a bare function may have some without saying so."""
+    if isinstance(classes, str):
+        raise ParameterError("classes", "must be a list of names, not a text")
     if classes is None or face.labels or isinstance(face, CallableModel):
         return
     if isinstance(face, EstimatorModel) and _is_outlier_detector(face.estimator):

@@ -82,7 +82,7 @@ class ReasonCodes:
 
 
 def reason_codes_of(
-    given: ReasonCodes | Mapping[str, Any], features: Sequence[str], output_names: Sequence[str]
+    given: Any, features: Sequence[str], output_names: Sequence[str]
 ) -> ReasonCodes:
     """Check reason codes against what will be explained, and settle the output.
 
@@ -95,6 +95,9 @@ def reason_codes_of(
     ParameterError
         With everything that is wrong.
     """
+    if not isinstance(given, (ReasonCodes, Mapping)):
+        fix = 'Write {"feature": {"increases": "text", "decreases": "text"}}.'
+        raise ParameterError("reason_codes", "must be texts per feature and direction", fix)
     codes = given if isinstance(given, ReasonCodes) else ReasonCodes(dict(given))
     output = output_names[-1] if codes.output is None else codes.output
     problems = list(_problems(codes, output, features, output_names))

@@ -194,6 +194,8 @@ def _two_dimensional(x: Any) -> NDArray[Any]:
 
 def _names(x: Any, names: Names | None, *, named: bool) -> list[str]:
     width = x.shape[1]
+    if isinstance(names, str):
+        raise ParameterError("features", "must be a list of names, not a text")
     if names is not None and len(names) != width:
         raise ParameterError("features", f"must name {width} columns, not {len(names)}")
     own = [str(name) for name in x.columns] if named else [f"feature_{j}" for j in range(width)]

@@ -247,6 +247,7 @@ def test_the_guides_svc_in_margin_space(breast_cancer):
         ({"explainable_model": LinearExplainableModel()}, "without calling it"),
         ({"max_num_of_augmentations": 0}, "max_num_of_augmentations must be at least 1"),
         ({"explainable_model_args": {"depth": 3}}, "which has no depth"),
+        ({"explainable_model_args": ["alpha"]}, "must be names with values"),
         ({"categorical_features": ["age"]}, "categorical_features must hold indices"),
         ({"explain_subset": [9]}, "explain_subset must hold indices from 0 to 3"),
         ({"model_task": "regression"}, "model_task must be the model's, which is classification"),

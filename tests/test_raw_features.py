@@ -159,6 +159,7 @@ def test_groups_are_players_in_the_full_and_the_scoring_explainer(size, tmp_path
         ({"g": []}, "group 'g' is empty"),
         ({"c2": ["c0", "c1"]}, "'c2' is a feature's name as well"),
         ({"g": "c0"}, "a list of features"),
+        (["c0"], "must be names with lists"),
     ],
 )
 def test_wrong_groups_are_named(groups, message):
@@ -341,6 +342,10 @@ def test_names_of_another_number_and_rows_of_another_width():
     x, y = small()
     numbers = x[["age", "income"]].to_numpy()
     model = linear_model.LogisticRegression().fit(numbers, y)
+    with pytest.raises(ParameterError, match="features must be a list of names"):
+        TabularExplainer(model, numbers, features="ab")
+    with pytest.raises(ParameterError, match="classes must be a list of names"):
+        TabularExplainer(model, numbers, classes="ab")
     with pytest.raises(ParameterError, match="features must name 2 columns, not 3"):
         TabularExplainer(model, numbers, features=["a", "b", "c"])
     with pytest.raises(RowsError, match="rows must have 2 values, not 1"):

@@ -47,6 +47,7 @@ def test_the_strongest_features_with_a_text_for_their_direction():
     ("given", "message"),
     [
         ({"height": {"increases": "tall"}}, "'height' is no feature"),
+        (["age"], "must be texts per feature"),
         ({"age": {"up": "old"}}, "'age' must have texts for increases or decreases"),
         ({"age": {}}, "'age' must have texts"),
         ({"age": "old"}, "'age' must have texts"),

@@ -125,6 +125,8 @@ def regressor_of(
     ParameterError
         An option that the regressor does not have.
     """
+    if not isinstance(options, Mapping):
+        raise ParameterError("explainable_model_args", "must be names with values")
     regressor = kind(**defaults)
     unknown = sorted(set(options) - set(regressor.get_params()))
     if unknown:
