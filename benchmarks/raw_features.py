@@ -25,7 +25,8 @@ from scoring.probe import mixed_rows
 
 N_BACKGROUND = 10
 ERROR_ROWS = 8
-FIRST_SIZE = 4  # coalitions a player; doubled until the error is no more than the peer's
+FIRST_SIZE = 4  # coalitions a player
+GROWTH = 1.2  # from one design to the next, until the error is no more than the peer's
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ def _smallest(explainer, some, wanted):
         error = relative_rms(kernel.fit(game, examples, size, 0).values(some, outputs), truth)
         if error <= wanted or size >= kriging.LARGEST // 2:
             return size, error
-        size *= 2
+        size = 2 * int(size * GROWTH / 2)  # complement pairs
 
 
 def _timed(peer, columns, budget):

@@ -41,8 +41,9 @@ PIPELINE = """\
 
 A global explanation of a churn model: one-hot encoder, imputer, gradient boosting. Ours has raw
 features as players, shap the engineered columns; both against the same 10 rows, each held against
-8,192 coalitions of its own game. Ours takes the smallest design, doubled from four coalitions a
-player, whose error is no larger than shap's. shap was timed on as many rows as fit in its time."""
+8,192 coalitions of its own game. Ours takes the smallest design, grown by a fifth at a time from
+four coalitions a player, whose error is no larger than shap's. shap was timed on as many rows as
+fit in its time."""
 
 
 def page(results, met):
