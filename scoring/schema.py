@@ -151,7 +151,12 @@ def infer_for(model: Any, x: Any, names: Names | None = None) -> FeatureSchema:
 
 
 def _check_names(names: Sequence[str], trained_on: Sequence[str], argument: str) -> None:
-    """Hold the names of columns against those that the model was trained on."""
+    """Hold the names of columns against those that the model was trained on.
+
+    LightGBM writes underscores for the spaces in names.
+    """
+    if [name.replace(" ", "_") for name in names] == list(trained_on):
+        return
     missing = [name for name in trained_on if name not in names]
     extra = [name for name in names if name not in trained_on]
     if not missing and not extra:
