@@ -29,10 +29,12 @@ class Contender:
 
 
 def distilled(full, n_coalitions=None, seed=0):
-    """A scoring explainer; not yet saved."""
+    """A scoring explainer of coalitions, as the peer is one; not yet saved."""
     with warnings.catch_warnings():  # skl2onnx reads attributes of SVC that will go
         warnings.filterwarnings("ignore", category=FutureWarning)
-        return KernelScoringExplainer(full, n_coalitions=n_coalitions, random_state=seed)
+        return KernelScoringExplainer(
+            full, n_coalitions=n_coalitions, random_state=seed, method="kernel"
+        )
 
 
 def served(explainer, directory):

@@ -17,11 +17,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
-from scoring import manifest, unpickle, verify
+from scoring import manifest, unpickle, verify, verify_exact
 from scoring.arrays import mapped, named_arrays, npy_bytes
 from scoring.errors import ArtifactCorrupt, ArtifactError, ArtifactUnsupported, ParameterError
+from scoring.exact import Exact
 from scoring.forms import order
 from scoring.forms.refused import Unsound
 from scoring.manifest import MANIFEST, PICKLE, Manifest
@@ -116,11 +117,15 @@ def load(path: str | os.PathLike[str], expect_sha256: str | None = None) -> Kern
     for who, attribute in MODELS.items():
         _take_model(state, attribute, forms[who], contents)
     explained = "surrogate" if state.get("surrogate") is not None else "model"
+    exact = state.get("exact")
     for who, attribute in MODELS.items():
         if state.get(attribute) is not None:
-            base_values = state["base_values"] if who == explained else None
+            is_explained = who == explained
+            base_values = state["base_values"] if is_explained and exact is None else None
             with _named(forms[who].file):
                 verify.check_model(state[attribute], state["background"], base_values)
+                if is_explained and exact is not None:
+                    verify_exact.check_answers(exact, state[attribute], state["background"])
     actual = manifest.describe(state)
     for key, told in opened.said.items():
         if key in actual and not manifest.agrees(told, actual[key]):
@@ -182,14 +187,14 @@ def _take_model(
     if predictor is None:
         return
     files = {name.replace(form.who, "model", 1): contents[name] for name in form.files}
-    expansion = state.get("expansion") if form.who == "model" else None
-    model = order.take(form.facts, files, predictor.schema, expansion)
+    own = _own_numbers(state, form.who)
+    model = order.take(form.facts, files, predictor.schema, own)
     state[attribute] = replace(predictor, model=model)
 
 
 def _contents(explainer: KernelScoringExplainer) -> tuple[dict[str, bytes], dict[str, Any]]:
     """Every file but the manifest, and what the manifest says."""
-    declared = type(explainer).__annotations__  # what is cached beside them is made anew
+    declared = get_type_hints(type(explainer))  # what is cached beside them is made anew
     state: dict[str, Any] = {name: getattr(explainer, name) for name in declared}
     state["report"] = manifest.plain(explainer.report)
     models = {who: state[name] for who, name in MODELS.items() if state.get(name) is not None}
@@ -219,11 +224,19 @@ def _contents(explainer: KernelScoringExplainer) -> tuple[dict[str, bytes], dict
 
 def _carried(explainer: KernelScoringExplainer, who: str, predictor: Predictor) -> order.Carried:
     """One model in its form."""
-    expansion = explainer.expansion if who == "model" else None
-    apart = who == "model" and explainer.engineered is not None
-    return order.carry(
-        predictor, explainer.background, explainer.sample, expansion, taken_apart=apart
-    )
+    own, exact = _own_numbers(vars(explainer), who), explainer.exact
+    needs_columns = exact is not None and exact.encoding is None
+    apart = who == "model" and (explainer.engineered is not None or needs_columns)
+    return order.carry(predictor, explainer.background, explainer.sample, own, taken_apart=apart)
+
+
+def _own_numbers(state: Mapping[str, Any], who: str) -> order.Numbers:
+    """What the artifact holds of a model's structure, that can predict as well."""
+    exact: Exact | None = state.get("exact")
+    if exact is not None and exact.encoding is not None:
+        explained = "surrogate" if state.get("surrogate") is not None else "model"
+        return exact if who == explained else None
+    return state.get("expansion") if who == "model" else None
 
 
 def _resolve(name: str, opened: Manifest) -> Any:

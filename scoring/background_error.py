@@ -44,9 +44,9 @@ def background_error(
     """
     if view.summary.table.n_rows == view.initialization.n_rows:
         return {"relative_rms": 0.0, "measured_by": "the background is the initialization set"}
-    if view.full is not None and view.full.method in {"tree", "linear"}:
+    if view.full is not None and view.full.method.startswith("exact"):
         error = relative_rms(true_values, view.full.values(measured))
-        return {"relative_rms": error, "measured_by": "shap's exact values, all rows"}
+        return {"relative_rms": error, "measured_by": f"exact values against {view.background}"}
     everything = whole(view.initialization)
     n_coalitions = max(COARSE_COALITIONS, 2 * view.players.n_players)
     rows = affordable(measured, n_coalitions * everything.table.n_rows)

@@ -25,7 +25,7 @@ from scoring.probe import mixed_rows
 from scoring.solve import regression_operator
 from scoring.table import Table
 
-__all__ = ["Distilled", "distil"]
+__all__ = ["Distilled", "check_knobs", "distil"]
 
 FIT_ROWS = 8
 """Rows that show the operator how the model behaves; other rows measure it."""
@@ -72,7 +72,7 @@ def distil(
         The tolerance is missed and `strict`.
     """
     players = view.players
-    _check(tolerance, n_coalitions, players.n_players)
+    check_knobs(tolerance, n_coalitions, players.n_players)
     game = view.game(view.summary, block_bytes)
     fitted, measured, rows_from = _rows(view, validation, random_state)
     sizes = _sizes(view, tolerance, n_coalitions)
@@ -116,7 +116,13 @@ def distil(
     return Distilled(candidate, report)
 
 
-def _check(tolerance: float | None, n_coalitions: int | None, n_players: int) -> None:
+def check_knobs(tolerance: float | None, n_coalitions: int | None, n_players: int) -> None:
+    """Refuse a tolerance or a number of coalitions that cannot be.
+
+    Raises
+    ------
+    ParameterError
+    """
     if tolerance is not None and not tolerance > 0:
         raise ParameterError("tolerance", "must be above 0", "0.05 means 5 % relative RMS error.")
     if n_coalitions is not None and n_coalitions < min(2 * n_players, 2**n_players - 2):

@@ -23,7 +23,7 @@ from scoring.predictor import EstimatorModel, Predictor
 from scoring.schema import FeatureSchema, is_frame
 from scoring.table import Table
 
-__all__ = ["Engineering", "engineering_of", "split"]
+__all__ = ["Engineering", "engineered", "engineering_of", "feature_map", "split"]
 
 CONTEXTS = 4
 """Ordinary rows in which each feature is changed, besides one of the smallest and one of the
@@ -68,8 +68,7 @@ class Engineering:
 
     def table(self, rows: Table) -> Table:
         """Transform raw rows to rows of engineered columns."""
-        codes = np.ascontiguousarray(_numbers(_transformed(self.head, self.raw, rows)))
-        return Table(codes, self.columns.code_tables)
+        return Table(engineered(self.head, self.raw, rows), self.columns.code_tables)
 
     def background(self, background: Background) -> Background:
         """Transform a background's rows; their weights stay."""
@@ -80,6 +79,11 @@ class Engineering:
         """The face of the second half, which answers what the whole pipeline answers."""
         model = EstimatorModel(self.tail, self.columns)
         return Predictor(model, self.columns, whole.space, whole.classes, whole.output_names)
+
+
+def engineered(head: Any, raw: FeatureSchema, rows: Table) -> NDArray[np.float64]:
+    """Run a pipeline's first half: from raw rows to columns (n_rows, n_columns)."""
+    return np.ascontiguousarray(_numbers(_transformed(head, raw, rows)))
 
 
 def split(model: Any) -> tuple[Any, Any] | None:

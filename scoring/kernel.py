@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -46,6 +47,15 @@ class Kernel:
         masks = self.design.masks
         return masks if self.players is None else self.players.features(masks)
 
+    @cached_property
+    def _worth(self) -> Callable[[Table], NDArray[np.float64]]:
+        """What the design's coalitions are worth; what depends on no row is made once."""
+        prepared = getattr(self.game, "prepared", None)
+        if prepared is not None:
+            worth: Callable[[Table], NDArray[np.float64]] = prepared(self.masks)
+            return worth
+        return lambda rows: self.game.values(rows, self.masks)
+
     def over(self, game: Game) -> Kernel:
         """Return the same coalitions and operator over another game."""
         return replace(self, game=game, base_values=base_values_of(game))
@@ -65,7 +75,7 @@ class Kernel:
         for some in blocks(rows.n_rows, per_block):
             v = np.empty((n_columns, some.stop - some.start, n_outputs))
             v[0] = self.base_values
-            v[1:-1] = self.game.values(rows.take(some), self.masks).transpose(1, 0, 2)
+            v[1:-1] = self._worth(rows.take(some)).transpose(1, 0, 2)
             v[-1] = outputs[some]
             product = self.operator @ v.reshape(n_columns, -1)  # (n_players, rows * n_outputs)
             values[some] = product.reshape(n_players, -1, n_outputs).transpose(1, 0, 2)

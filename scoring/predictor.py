@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
@@ -22,6 +23,7 @@ __all__ = [
     "Predictor",
     "adapt",
     "display_names",
+    "pair_names",
 ]
 
 OutputSpace = Literal["probability", "margin", "value"]
@@ -196,7 +198,22 @@ def adapt(
     if isinstance(face, CallableModel) and space == "probability" and classes is not None:
         names = tuple(str(name) for name in classes)
     n_outputs = _count_outputs(face, probe, space) if probe is not None else max(1, len(names))
+    if space == "margin" and _margins_of_pairs(face):
+        return Predictor(face, schema, space, names, pair_names(names))
     return Predictor(face, schema, space, names, _output_names(face, names, n_outputs, classes))
+
+
+def pair_names(classes: tuple[str, ...]) -> tuple[str, ...]:
+    """The margins of pairs of classes, in libsvm's order; a positive one speaks for the first."""
+    return tuple(f"{one} vs {other}" for one, other in combinations(classes, 2))
+
+
+def _margins_of_pairs(face: Model) -> bool:
+    """Whether a classifier of more than two classes has a margin for every pair of them."""
+    estimator: Any = getattr(face, "estimator", None)
+    steps: Any = getattr(estimator, "steps", None)
+    last = estimator if steps is None else steps[-1][1]
+    return len(face.labels) > 2 and getattr(last, "decision_function_shape", "") == "ovo"
 
 
 def _check_classes(face: Model, classes: Names | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from scoring.background import Background
 from scoring.coalitions import Design
 from scoring.engineered import EngineeredKernel
 from scoring.errors import ModelError, ParameterError
+from scoring.exact import Exact
 from scoring.explanation import LocalExplanation, Scored
 from scoring.games.choose import known_game
 from scoring.games.game import Game
@@ -24,7 +25,7 @@ from scoring.predictor import Predictor
 from scoring.reasons import ReasonCodes
 from scoring.table import Table
 
-__all__ = ["KernelScoringExplainer"]
+__all__ = ["KernelScoringExplainer", "LinearScoringExplainer", "TreeScoringExplainer"]
 
 
 NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -49,8 +50,11 @@ class KernelScoringExplainer:
     n_coalitions : size of the design; by default `2 * n_features + 2048`, and all coalitions with
         up to 12 features, which is exact.
     random_state : seed of the design; nothing is drawn after distillation.
+    method : `auto` for exact values where the model's structure makes them, else coalitions;
+        `kernel` for coalitions in any case.
     engineered : whether to explain a pipeline's columns as well, for `get_raw=False`. The model
         then travels in a form that can be taken apart, which needs scikit-learn to be served.
+    interactions : whether to keep what `explain_interactions` needs, where values do not.
     reason_codes : texts per feature and direction that go with a row's strongest features; see
         `scoring.reasons`.
     name, version : what the artifact and every answer call the model.
@@ -60,11 +64,13 @@ class KernelScoringExplainer:
 
     Attributes
     ----------
-    predictor, background, design : what is explained, against what, through which coalitions.
-    operator : float64 (n_players, n_coalitions + 2), from the values of coalitions to values.
+    predictor, background : what is explained, and against what.
     base_values : float64 (n_outputs,).
     sample : float64 (n_features,), a made-up row that fits the schema.
     report : what distillation measured.
+    exact : the model's structure with its background, where that makes exact values.
+    design, operator : else the coalitions that are asked about, and the matrix float64
+        (n_players, n_coalitions + 2) from what they are worth to values.
     expansion : the numbers of a kernel machine, where the model is one.
     players : who gets the values, where features are grouped.
     subset : the features that are reported, where not all are.
@@ -78,8 +84,6 @@ class KernelScoringExplainer:
 
     predictor: Predictor
     background: Background
-    design: Design
-    operator: NDArray[np.float64]
     base_values: NDArray[np.float64]
     sample: NDArray[np.float64]
     report: dict[str, Any]
@@ -87,6 +91,9 @@ class KernelScoringExplainer:
     name: str
     version: str
     block_bytes: int
+    design: Design | None = None
+    operator: NDArray[np.float64] | None = None
+    exact: Exact | None = None
     expansion: Expansion | None = None
     players: Players | None = None
     subset: tuple[int, ...] | None = None
@@ -103,14 +110,16 @@ class KernelScoringExplainer:
         strict: bool = True,
         n_coalitions: int | None = None,
         random_state: int = 0,
+        method: Literal["auto", "kernel"] = "auto",
         engineered: bool = False,
+        interactions: bool = False,
         reason_codes: Any = None,
         name: str | None = None,
         version: str | None = None,
         block_bytes: int = BLOCK_BYTES,
         progress: bool = False,
     ) -> None:
-        from scoring.distil import distil  # offline only: needs scipy
+        from scoring.distil import check_knobs  # offline only
         from scoring.probe import sample_row
         from scoring.source import source_of
 
@@ -119,6 +128,8 @@ class KernelScoringExplainer:
             if text is not None and not (isinstance(text, str) and NAME.fullmatch(text)):
                 rule = "must be up to 64 letters, digits, dots, dashes and underscores"
                 raise ParameterError(parameter, rule, "It becomes part of addresses and metrics.")
+        if method not in {"auto", "kernel"}:
+            raise ParameterError("method", "must be auto or kernel")
         source = source_of(explainer)
         view, schema = source.view, source.predictor.schema
         reasons = _reasons(reason_codes, source)
@@ -126,23 +137,23 @@ class KernelScoringExplainer:
         knobs: dict[str, Any] = {"tolerance": tolerance, "strict": strict}
         knobs |= {"n_coalitions": n_coalitions, "random_state": random_state}
         knobs |= {"block_bytes": block_bytes, "show_progress": progress}
-        distilled = distil(view, rows, **knobs)
         self.predictor = source.predictor
-        self.background = view.summary
-        self.design = distilled.kernel.design
-        self.operator = distilled.kernel.operator
-        self.base_values = distilled.kernel.base_values
         self.sample = sample_row(schema, view.initialization)
-        self.report = distilled.report
-        self.method = distilled.kernel.method
         self.name = name or "model"
         self.version = version or "1"
         self.block_bytes = block_bytes
-        game = distilled.kernel.game
-        self.expansion = game.expansion if isinstance(game, RbfGame) else None
         self.players = None if view.players.single else view.players
         self.subset = source.subset
         self.reason_codes = reasons
+        check_knobs(tolerance, n_coalitions, view.players.n_players)
+        self._refuse(view)
+        exact = view.served if method == "auto" and n_coalitions is None else None
+        fitted = (
+            _exact(view, exact, rows, knobs | {"interactions": interactions})
+            if exact is not None
+            else _sampled(view, rows, knobs)
+        )
+        self.__dict__.update(fitted)
         if source.fidelity is not None:
             self.surrogate = view.predictor
             self.method = f"{self.method} of a surrogate"
@@ -151,6 +162,9 @@ class KernelScoringExplainer:
             over_columns, measured = _over_columns(source, rows, knobs)
             self.engineered = over_columns
             self.report["engineered"] = measured
+
+    def _refuse(self, view: Any) -> None:
+        """Refuse what this kind of scoring explainer does not explain; this kind explains all."""
 
     @classmethod
     def restore(cls, state: dict[str, Any]) -> Self:
@@ -168,6 +182,8 @@ class KernelScoringExplainer:
     @cached_property
     def kernel(self) -> Kernel:
         """Design, operator and value function together."""
+        assert self.design is not None  # noqa: S101 an artifact has one of both
+        assert self.operator is not None  # noqa: S101 an artifact has one of both
         fixed = self.design, self.operator, self.base_values, self.method
         return Kernel(self.game, *fixed, self.players)
 
@@ -215,6 +231,32 @@ class KernelScoringExplainer:
             )
         return self.engineered.explain(self.predictor, rows, self.block_bytes)
 
+    def explain_interactions(self, x: Any) -> NDArray[np.float64]:
+        """Return what pairs of features do together, where the values are exact.
+
+        Parameters
+        ----------
+        x : DataFrame, array, SciPy sparse matrix (n_rows, n_features) or Table.
+
+        Returns
+        -------
+        float64 (n_rows, n_players, n_players, n_outputs), by shap's convention: symmetric, half of
+        a pair's interaction on each side of the diagonal, and every line sums to a feature's value.
+
+        Raises
+        ------
+        ModelError
+            The values are not exact, or what interactions need was left out at distillation.
+        """
+        if self.exact is None:
+            raise ModelError(
+                "interaction values need a model whose structure makes exact values; this "
+                "explainer asks about coalitions."
+            )
+        rows = self.predictor.schema.encode(x)
+        explained = self.surrogate or self.predictor
+        return self.exact.interactions(rows, explained, self.block_bytes)
+
     def predict(self, x: Any) -> NDArray[Any]:
         """Return what the model's own `predict` answers."""
         return self.predictor.predictions(self.predictor.schema.encode(x))
@@ -228,10 +270,17 @@ class KernelScoringExplainer:
         assert outputs is not None  # noqa: S101 for the type checker
         return Scored(predictor.predictions(rows), probabilities, self._explanation(rows, outputs))
 
+    def _values(self, rows: Table, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Attributions (n_rows, n_players, n_outputs), given what the served model says."""
+        explained = self.surrogate or self.predictor
+        if self.exact is not None:
+            return self.exact.values(rows, explained, self.block_bytes)
+        told = outputs if self.surrogate is None else self.surrogate.outputs(rows)
+        return self.kernel.values(rows, told)
+
     def _explanation(self, rows: Table, outputs: NDArray[np.float64]) -> LocalExplanation:
         """Explain rows, given what the served model says of them."""
-        explained = outputs if self.surrogate is None else self.surrogate.outputs(rows)
-        values = self.kernel.values(rows, explained)
+        values = self._values(rows, outputs)
         players = self.predictor.schema.names if self.players is None else self.players.names
         names = self.predictor.output_names
         explanation = LocalExplanation(
@@ -243,8 +292,8 @@ class KernelScoringExplainer:
             self.predictor.space,
             classification=bool(self.classes),
             method=self.method,
-            n_coalitions=self.design.n_coalitions,
-            background=str(self.background),
+            n_coalitions=0 if self.design is None else self.design.n_coalitions,
+            background=str(self.background) if self.exact is None else self.exact.background,
             fidelity=self.report.get("surrogate"),
         )
         if self.subset is not None:
@@ -253,6 +302,72 @@ class KernelScoringExplainer:
             return explanation
         told = self.reason_codes.of(explanation.values, explanation.features, names)
         return replace(explanation, reason_codes=told)
+
+
+class TreeScoringExplainer(KernelScoringExplainer):
+    """The guide's name for the scoring explainer of trees: its values are exact.
+
+    Raises
+    ------
+    ParameterError
+        The model is no sum of trees in the explainer's output space.
+    """
+
+    def _refuse(self, view: Any) -> None:
+        _expect(view, ("tree",), "must explain trees where their leaves add up")
+
+
+class LinearScoringExplainer(KernelScoringExplainer):
+    """The guide's name for the scoring explainer of linear models: its values are exact.
+
+    Raises
+    ------
+    ParameterError
+        The model is no linear one, nor a known function of one.
+    """
+
+    def _refuse(self, view: Any) -> None:
+        _expect(view, ("linear", "link"), "must explain a linear model, or a link of one")
+
+
+def _expect(view: Any, kinds: tuple[str, ...], rule: str) -> None:
+    if view.structure is None or view.structure.kind not in kinds:
+        fix = "Use KernelScoringExplainer, or another output_space."
+        raise ParameterError("explainer", rule, fix)
+
+
+def _exact(
+    view: Any, served: Any, validation: Table | None, knobs: dict[str, Any]
+) -> dict[str, Any]:
+    """The attributes of an explainer that needs no coalitions."""
+    from scoring.distil_exact import report_exact
+
+    seed, tolerance = knobs["random_state"], knobs["tolerance"]
+    return {
+        "exact": served.exact if knobs["interactions"] else served.exact.light(),
+        "background": view.summary,
+        "base_values": served.base_values,
+        "method": served.method,
+        "report": report_exact(view, served, validation, seed, tolerance),
+    }
+
+
+def _sampled(view: Any, validation: Table | None, knobs: dict[str, Any]) -> dict[str, Any]:
+    """The attributes of an explainer that asks about coalitions."""
+    from scoring.distil import distil  # needs scipy
+
+    distilled = distil(view, validation, **knobs)
+    kernel = distilled.kernel
+    game = kernel.game
+    return {
+        "background": view.summary,
+        "design": kernel.design,
+        "operator": kernel.operator,
+        "base_values": kernel.base_values,
+        "report": distilled.report,
+        "method": kernel.method,
+        "expansion": game.expansion if isinstance(game, RbfGame) else None,
+    }
 
 
 def _reasons(given: Any, source: Any) -> ReasonCodes | None:

@@ -27,16 +27,29 @@ import numpy as np
 
 from scoring.background import Background
 from scoring.coalitions import Design
+from scoring.encoding import Encoding
 from scoring.engineered import EngineeredKernel
 from scoring.errors import ArtifactCorrupt, ArtifactError, ArtifactUntrusted, Violation
+from scoring.exact import Exact
 from scoring.feature import Feature
+from scoring.games.linear import LinearGame
+from scoring.games.link import LinkGame
+from scoring.games.machine import Machine
 from scoring.games.rbf import Expansion
+from scoring.games.rbf_exact import RbfExactGame
 from scoring.players import Players
 from scoring.predictor import Model, Predictor
 from scoring.reasons import ReasonCodes
 from scoring.schema import FeatureSchema
-from scoring.scoring_explainers import KernelScoringExplainer
+from scoring.scoring_explainers import (
+    KernelScoringExplainer,
+    LinearScoringExplainer,
+    TreeScoringExplainer,
+)
 from scoring.table import Table
+from scoring.trees.forest import Forest
+from scoring.trees.game import TreeGame
+from scoring.trees.tables import Tables
 
 __all__ = ["CLASSES", "dumps", "loads"]
 
@@ -46,8 +59,14 @@ Resolve = Callable[[str], Any]
 CLASSES: dict[tuple[str, str], type] = {
     ("scoring.background", "Background"): Background,
     ("scoring.coalitions", "Design"): Design,
+    ("scoring.encoding", "Encoding"): Encoding,
     ("scoring.engineered", "EngineeredKernel"): EngineeredKernel,
     ("scoring.errors", "Violation"): Violation,
+    ("scoring.exact", "Exact"): Exact,
+    ("scoring.games.linear", "LinearGame"): LinearGame,
+    ("scoring.games.link", "LinkGame"): LinkGame,
+    ("scoring.games.machine", "Machine"): Machine,
+    ("scoring.games.rbf_exact", "RbfExactGame"): RbfExactGame,
     ("scoring.games.rbf", "Expansion"): Expansion,
     ("scoring.players", "Players"): Players,
     ("scoring.predictor", "Predictor"): Predictor,
@@ -56,7 +75,12 @@ CLASSES: dict[tuple[str, str], type] = {
     ("scoring.schema", "Feature"): Feature,  # where it was in the first artifacts
     ("scoring.schema", "FeatureSchema"): FeatureSchema,
     ("scoring.scoring_explainers", "KernelScoringExplainer"): KernelScoringExplainer,
+    ("scoring.scoring_explainers", "LinearScoringExplainer"): LinearScoringExplainer,
+    ("scoring.scoring_explainers", "TreeScoringExplainer"): TreeScoringExplainer,
     ("scoring.table", "Table"): Table,
+    ("scoring.trees.forest", "Forest"): Forest,
+    ("scoring.trees.game", "TreeGame"): TreeGame,
+    ("scoring.trees.tables", "Tables"): Tables,
 }
 """By the names that pickles use. A class that moves keeps its old names here."""
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring import reasons
+from scoring import reasons, verify_exact
 from scoring.background import Background
 from scoring.coalitions import Design
 from scoring.engineered import EngineeredKernel
@@ -24,6 +24,7 @@ from scoring.players import Players
 from scoring.predictor import Predictor
 from scoring.schema import FeatureSchema
 from scoring.table import Table
+from scoring.verify_exact import expect
 
 __all__ = ["check_model", "check_state"]
 
@@ -52,7 +53,10 @@ def check_state(state: Mapping[str, Any]) -> None:
     if players is not None:
         _check_players(players, predictor.schema)
     names = predictor.schema.names if players is None else players.names
-    _check_kernel(state, len(names), n_outputs)
+    if state.get("exact") is not None:
+        verify_exact.check(state, len(names), n_outputs)
+    else:
+        _check_kernel(state, len(names), n_outputs)
     _check_sample(state["sample"], background.table, predictor.schema)
     if state.get("expansion") is not None:
         _check_expansion(state["expansion"], predictor.schema.n_features)
@@ -94,7 +98,7 @@ def check_model(
     except Exception as error:  # a model that was tampered with may raise anything
         raise Unsound(f"the model does not take the background: {first_line(error)}") from error
     shape = background.table.n_rows, len(predictor.output_names)
-    _expect(outputs, shape, "the model's answer")
+    expect(outputs, shape, "the model's answer")
     if model.labels and said is not None and not set(said.tolist()) <= set(model.labels):
         raise Unsound("the model answers other labels than it is said to have")
     if base is None:
@@ -107,11 +111,13 @@ def check_model(
 
 def _check_kernel(state: Mapping[str, Any], n_players: int, n_outputs: int) -> None:
     """Design, operator and base values, of features or of columns."""
+    if state.get("design") is None or state.get("operator") is None:
+        raise Unsound("it has neither coalitions nor an exact game")
     _check_design(state["design"], n_players)
     n_columns = state["design"].n_coalitions + 2
-    _expect(state["operator"], (n_players, n_columns), "operator")
+    expect(state["operator"], (n_players, n_columns), "operator")
     _check_adds_up(state["operator"])
-    _expect(state["base_values"], (n_outputs,), "base_values")
+    expect(state["base_values"], (n_outputs,), "base_values")
 
 
 def _check_players(players: Players, schema: FeatureSchema) -> None:
@@ -147,7 +153,7 @@ def _check_engineered(engineered: EngineeredKernel, predictor: Predictor) -> Non
     _check_kernel(vars(engineered), columns.n_features, len(predictor.output_names))
     shares = engineered.feature_map
     if shares is not None:
-        _expect(shares, (predictor.schema.n_features, columns.n_features), "the feature map")
+        expect(shares, (predictor.schema.n_features, columns.n_features), "the feature map")
         if (shares < 0).any() or np.abs(shares.sum(axis=0) - 1).max() > ADDITIVITY:
             raise Unsound("the feature map does not share its columns out")
 
@@ -159,13 +165,6 @@ def _check_adds_up(operator: NDArray[np.float64]) -> None:
     sums[-1] -= 1.0
     if not np.abs(sums).max() <= ADDITIVITY:
         raise Unsound("operator does not make values that add up")
-
-
-def _expect(array: NDArray[Any], shape: tuple[int, ...], what: str) -> None:
-    if array.shape != shape:
-        raise Unsound(f"{what} has shape {array.shape} instead of {shape}")
-    if not np.isfinite(array).all():
-        raise Unsound(f"{what} holds numbers that are not finite")
 
 
 def _check_schema(schema: FeatureSchema) -> None:
@@ -206,7 +205,7 @@ def _check_column(codes: NDArray[np.float64], n_categories: int, feature: Featur
 
 
 def _check_background(background: Background) -> None:
-    _expect(background.weights, (background.table.n_rows,), "the background's weights")
+    expect(background.weights, (background.table.n_rows,), "the background's weights")
     if (background.weights < 0).any() or abs(background.weights.sum() - 1) > 1e-6:
         raise Unsound("the background's weights do not sum to 1")
 
@@ -214,15 +213,15 @@ def _check_background(background: Background) -> None:
 def _check_design(design: Design, n_features: int) -> None:
     if design.masks.shape != (design.n_coalitions, n_features):
         raise Unsound("the coalitions are not about the schema's features")
-    _expect(design.weights, (design.n_coalitions,), "the coalitions' weights")
+    expect(design.weights, (design.n_coalitions,), "the coalitions' weights")
     if (design.weights < 0).any():
         raise Unsound("the coalitions' weights are negative")
 
 
 def _check_expansion(expansion: Expansion, n_features: int) -> None:
     n_supports = len(expansion.coefficients)
-    _expect(expansion.supports, (n_supports, n_features), "the expansion's supports")
-    _expect(expansion.coefficients, (n_supports,), "the expansion's coefficients")
+    expect(expansion.supports, (n_supports, n_features), "the expansion's supports")
+    expect(expansion.coefficients, (n_supports,), "the expansion's coefficients")
     numbers = [expansion.intercept, expansion.gamma, *(expansion.sigmoid or ())]
     if n_supports < 1 or not np.isfinite(numbers).all() or expansion.gamma < 0:
         raise Unsound("the expansion's numbers are none")

@@ -38,10 +38,11 @@ def logistic():
 
 
 def explainer(model=None, x=None, y=None, **options):
-    """A distilled explainer of a model that is fitted here."""
+    """A distilled explainer of a model that is fitted here; by coalitions, as a rule."""
     given_x, given_y = rows()
     x, y = (given_x, given_y) if x is None else (x, y)
     model = logistic() if model is None else model
+    options = {"method": "kernel"} | options
     return KernelScoringExplainer(TabularExplainer(model.fit(x, y), x[:30], **options))
 
 

@@ -43,13 +43,13 @@ SAID = {
     ],
     "lightgbm_multiclass": [
         r"^accuracy on 45 held-out wines: (9\d|100)%$",
-        r"^margins, by tree",
+        r"^margins, by exact tree",
         r"^probabilities, by kernel kriging: error [0-4]\.\d%$",
         r"^a surrogate's R² per class: \{('\w+': 0\.[89]\d*(, |\})){3}",
     ],
     "regression": [
-        r"by tree; background: all rows \(331\)",
-        r"by exact enumeration; background: 50 k-means centroids for 331 rows",
+        r"Global.*by exact tree; background: all rows \(331\)",
+        r"Local.*by exact tree; background: all rows \(331\)",
         r"^(row \d: \d+\.\d \+ values = (\d+\.\d), the model says \2\n){3}",
     ],
 }

@@ -18,8 +18,8 @@ from scoring.explainers import (
     MimicExplainer,
     SGDExplainableModel,
 )
-from scoring.games.boxes import leaves_of
 from scoring.scoring_explainers import KernelScoringExplainer
+from scoring.trees.read import forest_in
 from service.cli import run
 from tests import oracles
 from tests.saved import manifest_of
@@ -280,11 +280,11 @@ def test_leaves_that_are_not_the_surrogate_are_not_explained(monkeypatch):
     model = linear_model.LinearRegression().fit(x, y)
     explainer = MimicExplainer(model, x, LGBMExplainableModel)
 
-    def other(found):
-        leaves = leaves_of(found)
-        return replace(leaves, values=2 * leaves.values)
+    def other(regressor, space):
+        forest = forest_in(regressor, space)
+        return replace(forest, values=2 * forest.values)
 
-    monkeypatch.setattr("scoring.surrogates.trees.leaves_of", other)
+    monkeypatch.setattr("scoring.surrogates.trees.forest_in", other)
     with pytest.raises(ParameterError, match="explainable_model_args must leave the trees"):
         explainer.explain_local(x[:2])
 

@@ -148,7 +148,10 @@ def test_groups_are_players_in_the_full_and_the_scoring_explainer(size, tmp_path
         found = each.explain_local(x[-3:])
         np.testing.assert_allclose(found.values, expected, atol=1e-7)  # loaded: in float32
         assert found.features == ("first", "c2", "last")
-        assert found.n_coalitions == 6
+        assert (found.n_coalitions, found.method) == (0, "exact tree")
+    sampled = KernelScoringExplainer(explainer, method="kernel").explain_local(x[-3:])
+    np.testing.assert_allclose(sampled.values, expected, atol=1e-12)
+    assert (sampled.n_coalitions, sampled.method) == (6, "exact enumeration")
 
 
 @pytest.mark.parametrize(
@@ -167,8 +170,19 @@ def test_wrong_groups_are_named(groups, message):
     model = linear_model.LinearRegression().fit(x, x[:, 0])
     with pytest.raises(ParameterError, match=message):
         TabularExplainer(model, x, features=["c0", "c1", "c2", "c3"], groups=groups)
-    with pytest.raises(ParameterError, match="must be kernel where features are grouped"):
-        TabularExplainer(model, x, groups={"g": ["feature_0", "feature_1"]}, method="linear")
+
+
+def test_groups_of_an_exact_method_get_what_their_features_get():
+    x = np.random.default_rng(0).normal(size=(30, 4))
+    model = linear_model.LinearRegression().fit(x, x[:, 0] - 2 * x[:, 3])
+    groups = {"g": ["feature_0", "feature_1"]}
+    apart, together = (
+        TabularExplainer(model, x, groups=g, method="linear").explain_local(x[:3]).values
+        for g in (None, groups)
+    )
+    np.testing.assert_allclose(together[:, 0], apart[:, :2].sum(axis=1), atol=1e-12)
+    with pytest.raises(ParameterError, match="must fit the model: it has no tree explanation"):
+        TabularExplainer(model, x, groups=groups, method="tree")
 
 
 @pytest.mark.parametrize(
@@ -299,7 +313,9 @@ def test_the_full_explainer_says_what_its_summary_costs(breast_cancer):
     x, x_test, y, *_ = breast_cancer
     model = make_pipeline(StandardScaler(), linear_model.LogisticRegression()).fit(x, y)
     few, many = (
-        TabularExplainer(model, x, n_background=n, n_coalitions=120).background_error(x_test)
+        TabularExplainer(
+            model, x, n_background=n, n_coalitions=120, method="kernel"
+        ).background_error(x_test)
         for n in (2, 60)
     )
     assert few["relative_rms"] > 2 * many["relative_rms"] > 0

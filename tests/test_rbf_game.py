@@ -136,7 +136,7 @@ def test_an_artifact_holds_the_machine_as_its_own_arrays(machine, space, monkeyp
     target = np.where(y, "yes", "no") if "C" in type(machine).__name__[-1:] else x[:, 0]
     machine.fit(x, target)
     explainer = TabularExplainer(machine, x[:20], output_space=space, n_coalitions=60)
-    scoring = KernelScoringExplainer(explainer)
+    scoring = KernelScoringExplainer(explainer, method="kernel")
     manifest = read_manifest(save(scoring, tmp_path / "artifact"))
     assert manifest["model"]["form"] == "arrays"
     assert manifest["model"]["parity"]["label_differences"] == 0

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from scoring import background as backgrounds
 from scoring import kernel
 from scoring.background import Background
 from scoring.background_error import background_error
 from scoring.errors import ModelError, ParameterError
-from scoring.explainers import deep_shap, exact_shap
+from scoring.explainers import deep_shap
 from scoring.explainers.aggregate import mean_absolute
 from scoring.explainers.arguments import Subset, chosen, understood
 from scoring.explainers.task import ModelTask, space_of
@@ -23,6 +23,7 @@ from scoring.players import Groups, Players
 from scoring.predictor import OutputSpace, Predictor
 from scoring.probe import mixed_rows
 from scoring.schema import Names
+from scoring.structure import Structure, structure_of
 from scoring.table import Table
 from scoring.transformations import with_transformations
 
@@ -33,16 +34,24 @@ N_BACKGROUND = 50
 
 MEASURED_ROWS = 8
 
-Method = Literal["auto", "tree", "linear", "deep", "kernel"]
+Method = Literal["auto", "tree", "linear", "rbf", "deep", "kernel"]
+
+KINDS: dict[str, tuple[str, ...]] = {
+    "tree": ("tree",),
+    "linear": ("linear", "link"),
+    "rbf": ("rbf",),
+}
+"""What a method's name stands for, of the structures that there are."""
 
 
 class TabularExplainer:
     """Explains a fitted model on tabular rows.
 
-    Trees and linear models are explained exactly by shap, against the whole initialization set,
-    where shap's values add up in the output space asked for; networks of torch by shap's
-    approximation for them. Everything else takes the kernel path: a weighted summary of the
-    initialization set, and a fixed design of coalitions, so equal rows always get equal values.
+    Trees, linear models with their links and radial-basis kernel machines are explained exactly,
+    against the whole initialization set, where that is what adds up in the output space asked for;
+    networks of torch by shap's approximation for them. Everything else takes the kernel path: a
+    weighted summary of the initialization set, and a fixed design of coalitions. Equal rows always
+    get equal values.
 
     The players are raw features. A pipeline can also be explained in the columns that its last
     step sees: `get_raw=False`.
@@ -66,7 +75,8 @@ class TabularExplainer:
     output_space : `probability`, `margin` or `value`. By default probability where the model has
         `predict_proba`, else margin for classifiers and value for regressions.
     n_background : rows of the summary on the kernel path.
-    method : `auto`, `tree`, `linear`, `deep` or `kernel`.
+    method : `auto`, `tree`, `linear` (with links, such as a logistic regression's), `rbf`,
+        `deep` or `kernel`.
     n_coalitions : on the kernel path; None for `2 * n_players + 2048`, and all of them with up to
         12 players.
     random_state : seed of the summary and of the design.
@@ -96,8 +106,8 @@ class TabularExplainer:
         random_state: int = 0,
         block_bytes: int = kernel.BLOCK_BYTES,
     ) -> None:
-        if method not in {"auto", "tree", "linear", "deep", "kernel"}:
-            raise ParameterError("method", "must be auto, tree, linear, deep or kernel")
+        if method not in get_args(Method):
+            raise ParameterError("method", f"must be one of {', '.join(get_args(Method))}")
         if n_background < 1:
             raise ParameterError("n_background", "must be at least 1")
         if transformations is not None:
@@ -107,13 +117,14 @@ class TabularExplainer:
         players = Players.of(predictor.schema.names, groups)
         self.subset = chosen(explain_subset, players.names)
         self.allow_all_transformations = allow_all_transformations
+        engineering = engineering_of(predictor, examples)
         self.view = View(
             predictor,
             examples,
             backgrounds.summarise(examples, n_background, random_state),
             players,
-            full=_full(predictor, examples, method, players),
-            engineering=engineering_of(predictor, examples),
+            **_without_coalitions(predictor, engineering, examples, players, method),
+            engineering=engineering,
             n_coalitions=n_coalitions,
             random_state=random_state,
             block_bytes=block_bytes,
@@ -137,7 +148,7 @@ class TabularExplainer:
 
     @property
     def method(self) -> str:
-        """How values are computed: `tree`, `linear`, `deep` or the kernel path's own word."""
+        """How values are computed: `exact tree`, `exact linear`, `deep`, `kernel kriging`, ..."""
         return self.view.method
 
     @property
@@ -174,7 +185,7 @@ class TabularExplainer:
             initialization=examples,
             summary=engineering.background(self.view.summary),
             players=players,
-            full=_full(predictor, examples, self._method, players),
+            **_without_coalitions(predictor, None, examples, players, self._method),
             engineering=None,
         )
 
@@ -238,8 +249,8 @@ class TabularExplainer:
         `relative_rms`, the error of the values against the summary, and `measured_by`, which says
         how. An exact method takes all examples, and has none.
         """
-        if self.view.full is not None:
-            return {"relative_rms": 0.0, "measured_by": "the method takes all examples"}
+        if self.background.table.n_rows == self.view.initialization.n_rows:
+            return {"relative_rms": 0.0, "measured_by": "the background is the initialization set"}
         seed, examples = self.view.random_state, self.view.initialization
         given = mixed_rows(examples, MEASURED_ROWS, seed + 1) if x is None else x
         rows = self.predictor.schema.encode(given).take(slice(0, MEASURED_ROWS))
@@ -260,18 +271,25 @@ class TabularExplainer:
         return replace(explanation, feature_map=self.summed.feature_map, raw_features=names)
 
 
-def _full(predictor: Predictor, examples: Table, method: Method, players: Players) -> Full | None:
-    """Values that need no coalitions, where a library has them and they add up."""
-    if method == "kernel" or (method == "auto" and not players.single):
-        return None
-    found: Full | None = None
-    if method in {"auto", "deep"}:
-        found = deep_shap.find(predictor, examples)
-    if found is None and method != "deep":
-        found = exact_shap.find(predictor, backgrounds.whole(examples), method)
-    if method == "auto" or (found is not None and players.single):
+def _without_coalitions(
+    predictor: Predictor,
+    engineering: Engineering | None,
+    examples: Table,
+    players: Players,
+    method: Method,
+) -> dict[str, Any]:
+    """What makes values without coalitions: the model's own structure, or a library's explainer."""
+    found: dict[str, Full | Structure | None] = {"structure": None, "library": None}
+    if method in KINDS or method == "auto":
+        structure = structure_of(predictor, engineering, examples, players)
+        if structure is not None and structure.kind in KINDS.get(method, (structure.kind,)):
+            found["structure"] = structure
+    single = players.single
+    if found["structure"] is None and single and method in {"auto", "deep"}:
+        found["library"] = deep_shap.find(predictor, examples)
+    if method in {"auto", "kernel"} or any(found.values()):
         return found
-    rule = f"must fit the model: shap has no {method} explainer of it in this output space"
-    if not players.single:
-        rule = "must be kernel where features are grouped"
+    rule = f"must fit the model: it has no {method} explanation in this output space"
+    if method == "deep" and not single:
+        rule = "must not be deep where features are grouped"
     raise ParameterError("method", rule, "Use method='auto'.")

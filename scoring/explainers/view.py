@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from scoring import kernel
 from scoring.background import Background, whole
+from scoring.exact import Exact
 from scoring.explanation import LocalExplanation
 from scoring.features import Engineering
 from scoring.games.choose import game_of
@@ -18,16 +19,21 @@ from scoring.games.game import Game
 from scoring.players import Players
 from scoring.predictor import Predictor
 from scoring.probe import mixed_rows
+from scoring.structure import Structure
 from scoring.table import Table
 
-__all__ = ["Full", "View"]
+__all__ = ["ExactFull", "Full", "View"]
 
 FITTED_ROWS = 8
 """Rows, mixed from the initialization set, that the operator is fitted to."""
 
 
+LARGEST_EXACT = 1000
+"""Rows up to which all are in the background of an exact method whose time grows with them."""
+
+
 class Full(Protocol):
-    """Values that need no coalitions: a library's explainer whose answers were checked."""
+    """Values that need no coalitions: an exact game, or a library's explainer that was checked."""
 
     @property
     def method(self) -> str:
@@ -37,8 +43,36 @@ class Full(Protocol):
     def base_values(self) -> NDArray[np.float64]:
         """What the model says of the background, (n_outputs,)."""
 
+    @property
+    def background(self) -> Background:
+        """What stands for an absent feature."""
+
     def values(self, rows: Table) -> NDArray[np.float64]:
         """Explain rows; float64 (n_rows, n_features, n_outputs)."""
+
+
+@dataclass(frozen=True, eq=False)
+class ExactFull:
+    """An exact game against as many rows as are affordable."""
+
+    exact: Exact
+    predictor: Predictor
+    background: Background
+    block_bytes: int
+
+    @property
+    def method(self) -> str:
+        """What to call it."""
+        return self.exact.method
+
+    @property
+    def base_values(self) -> NDArray[np.float64]:
+        """What the model says of the background, (n_outputs,)."""
+        return self.exact.base_values
+
+    def values(self, rows: Table) -> NDArray[np.float64]:
+        """Explain rows; float64 (n_rows, n_features, n_outputs)."""
+        return self.exact.values(rows, self.predictor, self.block_bytes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +82,8 @@ class View:
     Parameters
     ----------
     initialization, summary : the rows that stand for an absent feature, all and few of them.
-    full : values without coalitions, against all rows, where there are any.
+    library : values without coalitions from a library, where it has any.
+    structure : what the model is known to be made of, where that makes exact values.
     engineering : where the model is cut, if it is a pipeline.
     """
 
@@ -56,7 +91,8 @@ class View:
     initialization: Table
     summary: Background
     players: Players
-    full: Full | None = None
+    library: Full | None = None
+    structure: Structure | None = None
     engineering: Engineering | None = None
     n_coalitions: int | None = None
     random_state: int = 0
@@ -74,6 +110,30 @@ class View:
         game = self.game(self.summary)
         return kernel.fit(game, examples, self.n_coalitions, self.random_state, self.players)
 
+    @cached_property
+    def full(self) -> Full | None:
+        """Values without coalitions, against as many rows as are affordable."""
+        if self.structure is None:
+            return self.library
+        affordable = self.structure.free or self.initialization.n_rows <= LARGEST_EXACT
+        background = whole(self.initialization) if affordable else self.summary
+        return self._exact(background)
+
+    @cached_property
+    def served(self) -> ExactFull | None:
+        """The exact game to serve: against all rows where these cost nothing, else the summary."""
+        if self.structure is None:
+            return None
+        if self.structure.free or self.summary.table.n_rows == self.initialization.n_rows:
+            return self.full if isinstance(self.full, ExactFull) else None
+        return self._exact(self.summary)
+
+    def _exact(self, background: Background) -> ExactFull | None:
+        exact = None if self.structure is None else self.structure.against(background)
+        if exact is None:
+            return None
+        return ExactFull(exact, self.predictor, background, self.block_bytes)
+
     @property
     def method(self) -> str:
         """How values are computed: the full explainer's word or the kernel path's own."""
@@ -82,10 +142,7 @@ class View:
     @property
     def background(self) -> Background:
         """What stands for an absent feature: every row where that is affordable."""
-        if self.full is None:
-            return self.summary
-        own: Background | None = getattr(self.full, "background", None)
-        return whole(self.initialization) if own is None else own
+        return self.summary if self.full is None else self.full.background
 
     def explain(self, rows: Table) -> LocalExplanation:
         """Explain rows one by one."""

@@ -101,6 +101,8 @@ def _sides(
     low, high = feature.minimum or 0.0, feature.maximum or 0.0
     span = (high - low) or 1.0
     least, most = max(low - span, feature.lowest), min(high + span, feature.limit)
+    if feature.kind == "boolean":  # a table takes no other flags
+        least, most = 0.0, 1.0
     grid = np.linspace(least, most, GRID)
     below = _engineered(cut, background, j, grid)[:, columns] <= thresholds  # (GRID, n)
     flips = below[1:] != below[:-1]

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from scoring.background import Background
 from scoring.errors import ArtifactCorrupt, ArtifactError, ArtifactUnsupported, ArtifactUntrusted
+from scoring.exact import Exact
 from scoring.forms import edges, onnx_export, pickled, skops, torch_export
 from scoring.forms.crossings import crossing_rows
+from scoring.forms.exact_model import ExactModel
 from scoring.forms.expansion import ExpansionModel
 from scoring.forms.onnx import OnnxModel, file_name
 from scoring.forms.parity import Parity
@@ -22,6 +24,10 @@ from scoring.predictor import EstimatorModel, Model, OutputSpace, Predictor
 from scoring.schema import FeatureSchema
 
 __all__ = ["Carried", "carry", "check_form", "take"]
+
+
+Numbers = Expansion | Exact | None
+"""What an artifact holds of a model's structure."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +42,7 @@ def carry(
     predictor: Predictor,
     background: Background,
     sample: NDArray[np.float64],
-    expansion: Expansion | None = None,
+    own: Numbers = None,
     *,
     taken_apart: bool = False,
 ) -> Carried:
@@ -44,7 +50,7 @@ def carry(
 
     Parameters
     ----------
-    expansion : the model's own numbers, which the artifact holds anyway, if it is such a machine.
+    own : the model's own numbers, which the artifact holds anyway, if its structure is known.
     taken_apart : whether a pipeline's steps are needed one by one, which ONNX does not keep.
 
     Raises
@@ -53,7 +59,7 @@ def carry(
         A bare function, or a model that no form can carry.
     """
     model = predictor.model
-    if isinstance(model, ExpansionModel):
+    if isinstance(model, (ExpansionModel, ExactModel)):
         return Carried({}, {**_facts("arrays", model), "refused": []})
     if isinstance(model, OnnxModel):
         return _onnx(model, {"parity": None, "refused": []})  # it is the model itself
@@ -64,10 +70,10 @@ def carry(
         raise ArtifactUnsupported("the model", "a bare function cannot be saved", remedy)
     parity = _original(model, predictor, background, sample)
     refused: list[dict[str, str]] = []
-    if expansion is not None:
-        own = ExpansionModel(expansion, model.labels)
+    if own is not None and not taken_apart:
+        copy = _of_arrays(own, _own_spaces(model, predictor.space), model.labels)
         try:
-            facts = {**_facts("arrays", own), "parity": parity.check(own), "refused": []}
+            facts = {**_facts("arrays", copy), "parity": parity.check(copy), "refused": []}
         except FormRefused as error:
             refused.append({"form": "arrays", "reason": str(error)})
         else:
@@ -136,7 +142,7 @@ def take(
     facts: Mapping[str, Any],
     files: Mapping[str, bytes],
     schema: FeatureSchema,
-    expansion: Expansion | None = None,
+    own: Numbers = None,
 ) -> Model:
     """Read the model back from its files, checked by `check_form` before.
 
@@ -145,10 +151,10 @@ def take(
     ArtifactError
     """
     if facts["form"] == "arrays":
-        if expansion is None:
+        if own is None:
             again = "Save the explainer again."
             raise ArtifactCorrupt("manifest.json", "its model's arrays are not there", again)
-        return ExpansionModel(expansion, tuple(facts["labels"]))
+        return _of_arrays(own, facts["spaces"], tuple(facts["labels"]))
     if facts["form"] == "onnx":
         spaces: list[OutputSpace] = facts["spaces"]
         contents = {space: files[file_name(space, spaces[0])] for space in spaces}
@@ -160,6 +166,20 @@ def take(
     if facts["form"] == "skops":
         return EstimatorModel(skops.read(files[skops.FILE]), schema)
     return EstimatorModel(pickled.read(files[pickled.FILE]), schema)
+
+
+def _of_arrays(
+    own: Expansion | Exact, spaces: Sequence[OutputSpace], labels: Sequence[Any]
+) -> ExpansionModel | ExactModel:
+    if isinstance(own, Expansion):
+        return ExpansionModel(own, labels)
+    return ExactModel(own, spaces, labels)
+
+
+def _own_spaces(model: Model, explained: OutputSpace) -> tuple[OutputSpace, ...]:
+    """What an exact game can answer: the space that is explained, and probabilities of margins."""
+    also = explained == "margin" and "probability" in model.spaces
+    return (explained, "probability") if also else (explained,)
 
 
 def _original(

@@ -14,9 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.errors import ParameterError
-from scoring.games.boxes import leaves_of, lightgbm_trees, sklearn_tree
-from scoring.games.leaves import DEEPEST, Patterns
+from scoring.kernel import BLOCK_BYTES
 from scoring.surrogates.surrogate import Attributions, Fitted, regressor_of
+from scoring.trees.forest import Forest
+from scoring.trees.game import tree_game
+from scoring.trees.paths import MOST_PLAYERS
+from scoring.trees.read import forest_in
 
 __all__ = ["DecisionTreeExplainableModel", "LGBMExplainableModel"]
 
@@ -69,7 +72,7 @@ class LGBMExplainableModel:
             fix = "Install shapserve[lightgbm], or pass another of the explainable models."
             raise ParameterError("explainable_model", "needs LightGBM installed", fix) from None
         defaults = {"random_state": seed, "verbosity": -1, "n_jobs": 1, "deterministic": True}
-        defaults["max_depth"] = DEEPEST
+        defaults["max_depth"] = MOST_PLAYERS
         boosting = regressor_of(LGBMRegressor, defaults, options)
         return _pipeline(codes, categorical, boosting, seed)
 
@@ -94,7 +97,7 @@ class DecisionTreeExplainableModel:
         """Return an unfitted pipeline of encoder and regressor."""
         from sklearn.tree import DecisionTreeRegressor
 
-        defaults = {"random_state": seed, "min_samples_leaf": LEAF_ROWS, "max_depth": DEEPEST}
+        defaults = {"random_state": seed, "min_samples_leaf": LEAF_ROWS, "max_depth": MOST_PLAYERS}
         tree = regressor_of(DecisionTreeRegressor, defaults, options)
         return _pipeline(codes, categorical, tree, seed)
 
@@ -133,20 +136,22 @@ def _explained(
 ) -> Attributions:
     """From codes to the values (n_rows, n_columns) of one component."""
     encoder, regressor = component.named_steps["encode"], component.named_steps["regress"]
-    boosted = hasattr(regressor, "booster_")
-    trees = lightgbm_trees(regressor.booster_) if boosted else [sklearn_tree(regressor.tree_)]
 
     def columns(codes: NDArray[np.float64]) -> NDArray[np.float64]:
-        encoded = encoder.transform(codes)
-        # scikit-learn's trees compare single precision with their thresholds.
-        return np.asarray(encoded if boosted else encoded.astype(np.float32), dtype=np.float64)
+        return np.asarray(encoder.transform(codes), dtype=np.float64)
 
-    leaves, rows = leaves_of(trees), columns(background)
-    answers = regressor.predict(encoder.transform(background[:COMPARED]))
-    told = leaves.answers(rows[:COMPARED])
-    if not np.allclose(told, answers, rtol=0, atol=GAP * np.abs(answers).max()):
+    forest, rows = forest_in(regressor, "value"), columns(background)
+    game = None
+    if forest is not None and _answers_like(forest, regressor, rows[:COMPARED]):
+        players = np.arange(rows.shape[1])
+        game = tree_game(forest, rows, weights, players, len(players))
+    if game is None:
         rule = "must leave the trees as they are explained: constant leaves that add up"
-        fix = f"Leave out what changes that, and max_depth above {DEEPEST}."
+        fix = f"Leave out what changes that, and max_depth above {MOST_PLAYERS}."
         raise ParameterError("explainable_model_args", rule, fix)
-    patterns = Patterns.of(leaves, rows, weights)
-    return lambda codes: patterns.values(columns(codes))
+    return lambda codes: game.values(columns(codes), BLOCK_BYTES)[..., 0]
+
+
+def _answers_like(forest: Forest, regressor: Any, rows: NDArray[np.float64]) -> bool:
+    answers, told = regressor.predict(rows), forest.answers(rows)[:, 0]
+    return bool(np.allclose(told, answers, rtol=0, atol=GAP * np.abs(answers).max()))

@@ -1,0 +1,81 @@
+"""Values without coalitions: an exact game, and the way from raw rows to its columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scoring.encoding import Encoding
+from scoring.errors import ModelError
+from scoring.features import engineered, split
+from scoring.games.linear import LinearGame
+from scoring.games.link import LinkGame
+from scoring.games.rbf_exact import RbfExactGame
+from scoring.predictor import Predictor
+from scoring.table import Table
+from scoring.trees.game import TreeGame
+
+__all__ = ["Exact", "Game"]
+
+Game = TreeGame | LinearGame | LinkGame | RbfExactGame
+
+
+@dataclass(frozen=True, eq=False)
+class Exact:
+    """An exact game over a model's columns.
+
+    Parameters
+    ----------
+    game : the structure of the model, its background and its players.
+    encoding : from raw features to columns; None where the model's own first half is asked.
+    background : what stands for an absent feature, in words.
+    """
+
+    game: Game
+    encoding: Encoding | None
+    background: str
+
+    def light(self) -> Exact:
+        """Return the same game without the background's rows where values do not need them."""
+        if not isinstance(self.game, TreeGame):
+            return self
+        return replace(self, game=self.game.without_background())
+
+    @property
+    def method(self) -> str:
+        """What to call it."""
+        return self.game.method
+
+    @property
+    def base_values(self) -> NDArray[np.float64]:
+        """What the model says of the background, (n_outputs,)."""
+        return self.game.base_values
+
+    def columns(self, rows: Table, predictor: Predictor) -> NDArray[np.float64]:
+        """From raw rows to columns (n_rows, n_columns).
+
+        Raises
+        ------
+        ModelError
+            The columns come from a pipeline, and the model is none any more.
+        """
+        if self.encoding is not None:
+            return self.encoding.columns(rows.codes)
+        halves = split(predictor.model)
+        if halves is None:
+            raise ModelError("the model is no pipeline, so it has no engineered columns")
+        if not rows.n_rows:  # many transformers refuse to transform nothing
+            return np.zeros((0, self.game.n_columns))
+        return engineered(halves[0], predictor.schema, rows)
+
+    def values(self, rows: Table, predictor: Predictor, block_bytes: int) -> NDArray[np.float64]:
+        """Explain rows; float64 (n_rows, n_players, n_outputs)."""
+        return self.game.values(self.columns(rows, predictor), block_bytes)
+
+    def interactions(
+        self, rows: Table, predictor: Predictor, block_bytes: int
+    ) -> NDArray[np.float64]:
+        """Explain pairs; float64 (n_rows, n_players, n_players, n_outputs)."""
+        return self.game.interactions(self.columns(rows, predictor), block_bytes)

@@ -1,0 +1,89 @@
+"""Which estimators are a known function of one additive score, and which one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scoring.predictor import OutputSpace
+
+__all__ = ["Additive", "Link", "additive_of"]
+
+Link = Literal["identity", "logit", "log"]
+
+REGRESSORS = {
+    "LinearRegression", "Ridge", "RidgeCV", "Lasso", "LassoCV", "ElasticNet", "ElasticNetCV",
+    "Lars", "LarsCV", "LassoLars", "LassoLarsCV", "LassoLarsIC", "OrthogonalMatchingPursuit",
+    "OrthogonalMatchingPursuitCV", "MultiTaskLasso", "MultiTaskLassoCV", "MultiTaskElasticNet",
+    "MultiTaskElasticNetCV", "BayesianRidge", "ARDRegression", "HuberRegressor",
+    "TheilSenRegressor", "QuantileRegressor", "SGDRegressor", "LinearSVR",
+    "PassiveAggressiveRegressor",
+}  # fmt: skip
+GENERALISED = {"PoissonRegressor", "GammaRegressor", "TweedieRegressor"}
+CLASSIFIERS = {
+    "LogisticRegression", "LogisticRegressionCV", "SGDClassifier", "LinearSVC", "RidgeClassifier",
+    "RidgeClassifierCV", "Perceptron", "PassiveAggressiveClassifier",
+    "LinearDiscriminantAnalysis",
+}  # fmt: skip
+SIGMOIDS = {"LogisticRegression", "LogisticRegressionCV", "LinearDiscriminantAnalysis"}
+
+
+@dataclass(frozen=True, eq=False)
+class Additive:
+    """Scores that are sums of columns, and what is made of them.
+
+    Parameters
+    ----------
+    coefficients : float64 (n_outputs, n_columns).
+    intercepts : float64 (n_outputs,).
+    link : the score is the answer, or its log-odds, or its logarithm.
+    """
+
+    coefficients: NDArray[np.float64]
+    intercepts: NDArray[np.float64]
+    link: Link
+
+
+def additive_of(estimator: Any, space: OutputSpace) -> Additive | None:
+    """Read a linear model of scikit-learn, or None for what is none in this output space.
+
+    Subclasses may do anything and are not read. More than two classes' probabilities are no
+    function of one score.
+    """
+    kind = type(estimator)
+    if not kind.__module__.startswith("sklearn."):
+        return None
+    link = _link(estimator, kind.__name__, space)
+    coefficients = getattr(estimator, "coef_", None)
+    if link is None or not isinstance(coefficients, np.ndarray):  # it may be sparse
+        return None
+    two = np.atleast_2d(np.asarray(coefficients, dtype=np.float64))
+    if link == "logit" and len(two) != 1:
+        return None
+    intercepts = np.broadcast_to(np.asarray(estimator.intercept_, dtype=np.float64), len(two))
+    return Additive(two, intercepts.copy(), link)
+
+
+def _link(estimator: Any, name: str, space: OutputSpace) -> Link | None:
+    if name in REGRESSORS and space == "value":
+        return "identity"
+    if name in GENERALISED and space == "value":
+        return _generalised(estimator, name)
+    if name not in CLASSIFIERS:
+        return None
+    if space == "margin":
+        return "identity"
+    sigmoid = name in SIGMOIDS or (name == "SGDClassifier" and estimator.loss == "log_loss")
+    return "logit" if sigmoid and space == "probability" else None
+
+
+def _generalised(estimator: Any, name: str) -> Link:
+    """The link that the model really has: `auto` is the identity up to power 0."""
+    if name != "TweedieRegressor":
+        return "log"
+    if estimator.link == "auto":
+        return "identity" if estimator.power <= 0 else "log"
+    return "log" if estimator.link == "log" else "identity"

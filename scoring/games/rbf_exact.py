@@ -1,0 +1,183 @@
+"""The exact game of radial-basis kernel machines in margin space.
+
+A support vector's kernel between a masked row and itself is a product over players, each factor
+from the row (A) or from the background row (B): a product game for every pair of a support vector
+and a background row. Its values are Owen's integral of `(A_j - B_j) prod_i (p A_i + (1-p) B_i)`,
+i other than j, a polynomial of degree n - 1 in p (Owen, "Multilinear extensions of games", 1972);
+Gauss-Legendre with n / 2 nodes is exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scoring.games.game import blocks
+from scoring.games.machine import Machine
+
+__all__ = ["RbfExactGame", "rbf_game"]
+
+ROOM = 1 << 16
+"""Numbers of one kind that exist at a time: they stay in the processor's cache."""
+
+
+@dataclass(frozen=True, eq=False)
+class RbfExactGame:
+    """Shapley values of a kernel machine's margins.
+
+    Parameters
+    ----------
+    background : float64 (n_background, n_columns).
+    weights : float64 (n_background,), summing to 1.
+    owners : int64 (n_columns,), the player that each column belongs to.
+    n_players : how many players there are.
+    base_values : float64 (n_outputs,), what the machine says of the background.
+    """
+
+    machine: Machine
+    background: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    owners: NDArray[np.int64]
+    n_players: int
+    base_values: NDArray[np.float64]
+
+    @property
+    def method(self) -> str:
+        """What to call it."""
+        return "exact rbf"
+
+    @property
+    def n_columns(self) -> int:
+        """How many columns a row has."""
+        return len(self.machine.gammas)
+
+    def outputs(self, columns: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return margins (n_rows, n_outputs)."""
+        machine = self.machine
+        answer = np.empty((len(columns), len(machine.intercepts)))
+        for some in blocks(len(columns), max(1, 4 * ROOM // machine.supports.size)):
+            apart = columns[some, np.newaxis] - machine.supports
+            with np.errstate(over="ignore"):  # so far away that the kernel is 0
+                distance = np.einsum("rsc,rsc,c->rs", apart, apart, machine.gammas)
+            answer[some] = np.exp(-distance) @ machine.coefficients + machine.intercepts
+        return answer
+
+    def values(self, columns: NDArray[np.float64], block_bytes: int) -> NDArray[np.float64]:
+        """Explain rows; see `scoring.games.exact`."""
+        machine, n_players = self.machine, self.n_players
+        p, node_weights = self._nodes
+        answer = np.zeros((len(columns), n_players, len(machine.intercepts)))
+        for rows, some, larger, moved, kept in self._products(columns, block_bytes):
+            total, factor = np.zeros(moved.shape), np.empty(moved.shape)
+            for here, node_weight in zip(p, node_weights, strict=True):
+                np.multiply(moved, here, out=factor)
+                factor += kept
+                product = np.multiply.reduce(factor, axis=0)
+                product *= larger * node_weight
+                np.divide(moved, factor, out=factor)
+                factor *= product
+                total += factor
+            paid = total.reshape(-1, len(machine.supports)) @ machine.coefficients
+            paid = paid.reshape(n_players, -1, some.stop - some.start, paid.shape[1])
+            answer[rows] += np.einsum("prbo,b->rpo", paid, self.weights[some])
+        return answer
+
+    def interactions(self, columns: NDArray[np.float64], block_bytes: int) -> NDArray[np.float64]:
+        """Return interaction values; see `scoring.games.exact`."""
+        machine, n = self.machine, self.n_players
+        p, node_weights = self._nodes
+        n_supports, n_outputs = machine.coefficients.shape
+        answer = np.zeros((len(columns), n, n, n_outputs))
+        for rows, some, larger, moved, kept in self._products(columns, block_bytes):
+            n_rows, n_some = rows.stop - rows.start, some.stop - some.start
+            for here, node_weight in zip(p, node_weights, strict=True):
+                factor = moved * here + kept
+                product = np.multiply.reduce(factor, axis=0) * larger * node_weight / 2
+                share = (moved / factor).reshape(n, n_rows, n_some * n_supports)
+                share = share.transpose(1, 0, 2)  # (rows, players, pairs)
+                each = product.reshape(n_rows, n_some, n_supports) * self.weights[some, np.newaxis]
+                for output, coefficients in enumerate(machine.coefficients.T):
+                    paid = share * (each * coefficients).reshape(n_rows, 1, -1)
+                    answer[rows, :, :, output] += paid @ share.transpose(0, 2, 1)
+        diagonal = np.arange(n)
+        answer[:, diagonal, diagonal] = 0.0
+        own = self.values(columns, block_bytes)
+        answer[:, diagonal, diagonal] = own - answer.sum(axis=2)
+        return answer
+
+    @cached_property
+    def _nodes(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        nodes, weights = np.polynomial.legendre.leggauss((self.n_players + 1) // 2)
+        return (nodes + 1) / 2, weights / 2
+
+    @cached_property
+    def _absent(self) -> NDArray[np.float64]:
+        """Logarithms of the background's factors, (n_players, n_background, n_supports)."""
+        return self._logarithms(self.background)
+
+    def _logarithms(self, columns: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Logarithms of rows' factors, (n_players, n_rows, n_supports)."""
+        machine = self.machine
+        answer = np.zeros((self.n_players, len(columns), len(machine.supports)))
+        for column, player in enumerate(self.owners.tolist()):
+            apart = columns[:, column, np.newaxis] - machine.supports[:, column]
+            with np.errstate(over="ignore"):
+                answer[player] -= machine.gammas[column] * apart**2
+        return answer
+
+    def _products(
+        self, columns: NDArray[np.float64], block_bytes: int
+    ) -> Iterator[
+        tuple[slice, slice, NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
+    ]:
+        """Blocks of product games: rows, background rows, and three arrays.
+
+        Every pair of factors is divided by its larger one, so that none of both is lost where a
+        row is far away: `larger` (n,) is the product of these. A player that comes moves its
+        factor from `kept` by `moved`, (n_players, n) each; n counts rows, background rows and
+        supports.
+        """
+        n_players, n_supports = self.n_players, len(self.machine.supports)
+        room = max(1, min(ROOM, block_bytes // 128) // (n_players * n_supports))
+        for rows in blocks(len(columns), room):
+            own = self._logarithms(columns[rows])
+            for some in blocks(len(self.weights), max(1, room // own.shape[1])):
+                present = own[:, :, np.newaxis]
+                absent = self._absent[:, np.newaxis, some]
+                with np.errstate(invalid="ignore"):  # both infinitely far away
+                    apart = np.nan_to_num(present - absent, nan=0.0)
+                larger = np.maximum(present, absent).sum(axis=0)
+                smaller = np.exp(-np.abs(apart))
+                present = np.where(apart >= 0, 1.0, smaller)
+                kept = np.where(apart >= 0, smaller, 1.0)
+                flat = n_players, -1
+                yield (
+                    rows,
+                    some,
+                    np.exp(larger).reshape(-1),
+                    (present - kept).reshape(flat),
+                    kept.reshape(flat),
+                )
+
+
+def rbf_game(
+    machine: Machine,
+    background: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    owners: NDArray[np.int64],
+    n_players: int,
+) -> RbfExactGame:
+    """Make the game of a kernel machine's margins.
+
+    Parameters
+    ----------
+    background, weights : float64 (n_background, n_columns) and (n_background,), summing to 1.
+    owners : int64 (n_columns,), the player that each column belongs to.
+    """
+    nothing = np.zeros(len(machine.intercepts))
+    game = RbfExactGame(machine, background, weights, owners, n_players, nothing)
+    return replace(game, base_values=weights @ game.outputs(background))

@@ -1,0 +1,247 @@
+"""Which exact game a model has, if any: read from its type, and held against its answers.
+
+The rules look at the model's type and sizes only. What a type promises is believed where the
+game's own outputs are the model's, on its rows and on mixtures of them; a subclass, a wrapper or a
+custom kernel that answers otherwise takes the generic path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scoring.background import Background
+from scoring.encoding import Encoding, encoding_of, plain_encoding
+from scoring.exact import Exact, Game
+from scoring.features import Engineering, feature_map
+from scoring.games.additive import Additive, additive_of
+from scoring.games.linear import linear_game
+from scoring.games.link import link_game
+from scoring.games.machine import machine_of
+from scoring.games.rbf_exact import rbf_game
+from scoring.players import Players
+from scoring.predictor import EstimatorModel, Predictor
+from scoring.probe import mixed_rows
+from scoring.table import Table
+from scoring.trees.game import tree_game
+from scoring.trees.paths import Paths
+from scoring.trees.read import forest_in
+from scoring.trees.tables import CAP_BYTES, within
+
+__all__ = ["Structure", "structure_of"]
+
+CHECKED = 256
+"""Examples, and as many mixtures of them, that a game is held against."""
+
+GAP = 1e-9
+"""Largest difference between a game's outputs and the model's, as a share of their scale."""
+
+SINGLE_GAP = 1e-5
+"""The same for models that add up in single precision."""
+
+Build = Callable[[NDArray[np.float64], NDArray[np.float64]], Game | None]
+"""From a background's columns and weights to the game."""
+
+
+@dataclass(frozen=True, eq=False)
+class Structure:
+    """A model's structure: everything of an exact game but its background.
+
+    Parameters
+    ----------
+    kind : `tree`, `linear`, `link` or `rbf`.
+    free : whether explaining costs the same for any background, so that all rows may be in it.
+    """
+
+    kind: str
+    free: bool
+    predictor: Predictor
+    encoding: Encoding | None
+    build: Build
+
+    def against(self, background: Background) -> Exact | None:
+        """Make the game against a background; None where it does not answer like the model."""
+        encoding = self.encoding
+        columns = _columns(self.predictor, encoding, background.table)
+        game = self.build(columns, background.weights)
+        return None if game is None else Exact(game, encoding, str(background))
+
+
+def structure_of(
+    predictor: Predictor, engineering: Engineering | None, examples: Table, players: Players
+) -> Structure | None:
+    """Read a model's structure, or None where it has none that is exact in this output space.
+
+    Parameters
+    ----------
+    engineering : where the model is cut, if it is a pipeline.
+    examples : rows that it takes.
+    """
+    if not isinstance(predictor.model, EstimatorModel):
+        return None
+    for estimator, encoding, owners in _readings(predictor, engineering, examples, players):
+        for read in (_trees, _additive, _machine):
+            found = read(predictor, estimator, encoding, owners, players.n_players)
+            if found is not None and _answers_like(found, examples):
+                return found
+    return None
+
+
+Reading = tuple[Any, Encoding | None, NDArray[np.int64]]
+"""An estimator of columns, the way to these, and the player that each of them belongs to."""
+
+
+def _readings(
+    predictor: Predictor, engineering: Engineering | None, examples: Table, players: Players
+) -> Iterator[Reading]:
+    estimator: Any = getattr(predictor.model, "estimator", None)
+    player_of = players.membership.argmax(axis=0)
+    if engineering is None:
+        encoding = _own_encoding(predictor, estimator, examples)
+        if encoding is not None:
+            yield estimator, encoding, player_of[encoding.sources]
+        return
+    shares = players.membership @ engineering.feature_map  # (n_players, n_columns)
+    if (np.abs(shares.max(axis=0) - 1) < 1e-9).all():
+        encoding = encoding_of(engineering, examples)
+        yield engineering.tail, encoding, np.asarray(shares.argmax(axis=0))
+        return
+    composed = _composed(predictor, engineering, examples)
+    if composed is not None:
+        yield composed, plain_encoding(predictor.schema, {}), player_of
+
+
+def _own_encoding(predictor: Predictor, estimator: Any, examples: Table) -> Encoding | None:
+    """What an estimator that takes raw rows makes of them."""
+    schema = predictor.schema
+    own = getattr(estimator, "_preprocessor", None)
+    if own is not None:  # HistGradientBoosting encodes and reorders columns of categories
+        shares = feature_map(own, schema, examples)
+        cut = Engineering(own, estimator, schema, schema, shares)
+        return encoding_of(cut, examples)
+    if not any(feature.is_category for feature in schema.features):
+        return plain_encoding(schema, {})
+    known = getattr(getattr(estimator, "booster_", None), "pandas_categorical", None)
+    of_categories = [j for j, feature in enumerate(schema.features) if feature.is_category]
+    if known is None or len(known) != len(of_categories):
+        return None
+    lists = {}
+    for j, categories in zip(of_categories, known, strict=True):
+        place = {category: float(code) for code, category in enumerate(categories)}
+        codes = [place.get(category, np.nan) for category in schema.features[j].categories]
+        lists[j] = np.array([*codes, np.nan, np.nan])
+    return plain_encoding(schema, lists)
+
+
+def _composed(predictor: Predictor, cut: Engineering, examples: Table) -> Additive | None:
+    """A linear model of columns that several features share, where it is one of raw features.
+
+    Rotations of scaled columns are: what a feature adds to the scores is found by moving it.
+    """
+    tail = additive_of(cut.tail, predictor.space)
+    if tail is None or any(f.is_category or f.allows_missing for f in predictor.schema.features):
+        return None
+    spread = np.ptp(examples.codes, axis=0)
+    step = np.diag(np.where(spread > 0, spread, 1.0))
+    base = examples.codes[:1]
+    scores = cut.table(examples.with_codes(np.concatenate([base, base + step]))).codes
+    scores = scores @ tail.coefficients.T + tail.intercepts
+    slopes = ((scores[1:] - scores[0]) / np.diag(step)[:, np.newaxis]).T
+    intercepts = scores[0] - slopes @ base[0]
+    return Additive(slopes, intercepts, tail.link)
+
+
+def _trees(
+    predictor: Predictor,
+    estimator: Any,
+    encoding: Encoding | None,
+    owners: NDArray[np.int64],
+    n_players: int,
+) -> Structure | None:
+    forest = None if isinstance(estimator, Additive) else forest_in(estimator, predictor.space)
+    if forest is None:
+        return None
+
+    def build(columns: NDArray[np.float64], weights: NDArray[np.float64]) -> Game | None:
+        return tree_game(forest, columns, weights, owners, n_players)
+
+    depths = Paths(forest, owners).n_players
+    free = len(within(depths, CAP_BYTES)) == len(depths)
+    return Structure("tree", free, predictor, encoding, build)
+
+
+def _additive(
+    predictor: Predictor,
+    estimator: Any,
+    encoding: Encoding | None,
+    owners: NDArray[np.int64],
+    n_players: int,
+) -> Structure | None:
+    read = estimator
+    if not isinstance(estimator, Additive):
+        read = additive_of(estimator, predictor.space)
+    if read is None:
+        return None
+
+    def linear(columns: NDArray[np.float64], weights: NDArray[np.float64]) -> Game:
+        numbers = read.coefficients, read.intercepts, columns, weights
+        return linear_game(*numbers, owners, n_players)
+
+    def link(columns: NDArray[np.float64], weights: NDArray[np.float64]) -> Game:
+        numbers = read.coefficients[0], float(read.intercepts[0]), read.link, columns, weights
+        return link_game(*numbers, owners, n_players)
+
+    if read.link == "identity":
+        return Structure("linear", True, predictor, encoding, linear)
+    return Structure("link", False, predictor, encoding, link)
+
+
+def _machine(
+    predictor: Predictor,
+    estimator: Any,
+    encoding: Encoding | None,
+    owners: NDArray[np.int64],
+    n_players: int,
+) -> Structure | None:
+    machine = None if isinstance(estimator, Additive) else machine_of(estimator, predictor.space)
+    if machine is None:
+        return None
+
+    def build(columns: NDArray[np.float64], weights: NDArray[np.float64]) -> Game:
+        return rbf_game(machine, columns, weights, owners, n_players)
+
+    return Structure("rbf", False, predictor, encoding, build)
+
+
+def _columns(predictor: Predictor, encoding: Encoding | None, rows: Table) -> NDArray[np.float64]:
+    if encoding is not None:
+        return encoding.columns(rows.codes)
+    nothing: Any = None
+    return Exact(nothing, None, "").columns(rows, predictor)
+
+
+def _answers_like(structure: Structure, examples: Table) -> bool:
+    """Whether the game's own outputs are the model's, on examples and mixtures of them."""
+    predictor = structure.predictor
+    spread = np.linspace(0, examples.n_rows - 1, min(CHECKED, examples.n_rows)).astype(np.intp)
+    some = examples.take(spread)
+    mixed = mixed_rows(examples, CHECKED, 0)
+    rows = some.with_codes(np.concatenate([some.codes, mixed.codes]))
+    one = Background(examples.take(slice(0, 1)), np.ones(1), "all rows", 1)
+    exact = structure.against(one)
+    if exact is None:
+        return False
+    try:
+        told = predictor.outputs(rows)
+    except Exception:  # noqa: BLE001 a model that does not take mixtures is not known on them
+        return False
+    answers = exact.game.outputs(_columns(predictor, structure.encoding, rows))
+    if answers.shape != told.shape or not np.isfinite(told).all():
+        return False
+    package = type(getattr(predictor.model, "estimator", None)).__module__.partition(".")[0]
+    allowed = SINGLE_GAP if package == "xgboost" else GAP
+    return bool(np.abs(answers - told).max() <= allowed * max(1e-300, np.abs(told).max()))

@@ -1,0 +1,1 @@
+"""Trees of libraries as arrays: exact Shapley values of what their leaves add up to."""

@@ -1,0 +1,267 @@
+"""Trees as arrays, all of them walked at once, level by level.
+
+Nodes are kept in the order in which they are met: the roots, then the left children of the first
+level's inner nodes, then their right children, and so on. A level's children then follow from the
+level itself, and nothing has to be looked up. Leaves are numbered in the same order.
+
+A leaf is a conjunction of tests. Those of one player are one test: it is passed where all of them
+are. A path's players are numbered as they are met from the root on, so that nodes above a leaf
+agree with it on whose bit is which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Forest", "Level", "Tree", "forest_of"]
+
+NO_SET = -1
+
+Rounding = Literal["none", "single", "tiny"]
+"""What a library does to numbers before it compares them: nothing, single precision, or zero for
+what is as good as zero."""
+
+TINY = float(np.float32(1e-35))
+"""What LightGBM takes for zero."""
+
+
+@dataclass(frozen=True, eq=False)
+class Tree:
+    """One tree as a library has it; the root is node 0.
+
+    Parameters
+    ----------
+    left, right : int (n_nodes,), children; -1 at leaves.
+    columns : int (n_nodes,), what a node tests.
+    thresholds : float64 (n_nodes,); a row goes left where `x <= threshold`.
+    missing_left : bool (n_nodes,), where a gap goes.
+    values : float64 (n_nodes, n_values), what a leaf answers.
+    output : the first output that the values are added to.
+    sets : per node that tests a category, bool (n_codes,): which codes go left. Others, gaps among
+        them, go where gaps go.
+    zero_is_missing : nodes that take zero for a gap, bool (n_nodes,).
+    """
+
+    left: NDArray[np.int64]
+    right: NDArray[np.int64]
+    columns: NDArray[np.int64]
+    thresholds: NDArray[np.float64]
+    missing_left: NDArray[np.bool_]
+    values: NDArray[np.float64]
+    output: int = 0
+    sets: dict[int, NDArray[np.bool_]] | None = None
+    zero_is_missing: NDArray[np.bool_] | None = None
+
+
+@dataclass(frozen=True)
+class Level:
+    """One level of all trees: where its nodes are among inner nodes and leaves.
+
+    Parameters
+    ----------
+    inner : places of the inner nodes within the level.
+    leaves : places of the leaves within the level.
+    first_inner, first_leaf : how many came before.
+    """
+
+    inner: NDArray[np.int64]
+    leaves: NDArray[np.int64]
+    first_inner: int
+    first_leaf: int
+
+
+@dataclass(frozen=True, eq=False)
+class Forest:
+    """Trees that are added up; see the top of the file for the order of nodes.
+
+    Parameters
+    ----------
+    n_trees : how many roots there are.
+    is_inner : bool (n_nodes,).
+    columns : int32 (n_inner,), what a node tests.
+    thresholds : float64 (n_inner,); a row goes left where `x <= threshold`.
+    missing_left : bool (n_inner,), where a gap goes.
+    zero_is_missing : bool (n_inner,), or none where no node takes zero for a gap.
+    sets : bool (n_sets, n_codes), the codes of categories that go left.
+    set_of : int32 (n_inner,), the set of a node that tests a category; -1 for a number.
+    values : float64 (n_leaves, n_values).
+    outputs : int32 (n_leaves,), the first output that a leaf's values are added to.
+    base : float64 (n_outputs,), what is added to the leaves.
+    scale : what the sum of the leaves is divided by.
+    rounding : what is done to numbers before they are compared.
+    """
+
+    n_trees: int
+    is_inner: NDArray[np.bool_]
+    columns: NDArray[np.int32]
+    thresholds: NDArray[np.float64]
+    missing_left: NDArray[np.bool_]
+    zero_is_missing: NDArray[np.bool_] | None
+    sets: NDArray[np.bool_]
+    set_of: NDArray[np.int32]
+    values: NDArray[np.float64]
+    outputs: NDArray[np.int32]
+    base: NDArray[np.float64]
+    scale: float
+    rounding: Rounding
+
+    @property
+    def n_leaves(self) -> int:
+        """How many leaves there are."""
+        return len(self.values)
+
+    @cached_property
+    def levels(self) -> tuple[Level, ...]:
+        """The levels from the roots down."""
+        found, start, width, n_inner, n_leaves = [], 0, self.n_trees, 0, 0
+        while width:
+            here = self.is_inner[start : start + width]
+            level = Level(np.flatnonzero(here), np.flatnonzero(~here), n_inner, n_leaves)
+            found.append(level)
+            start, n_inner, n_leaves = (
+                start + width,
+                n_inner + len(level.inner),
+                n_leaves + len(level.leaves),
+            )
+            width = 2 * len(level.inner)
+        return tuple(found)
+
+    def rounded(self, columns: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return rows as their numbers are compared."""
+        if self.rounding == "none":
+            return columns
+        if self.rounding == "tiny":
+            return np.where(np.abs(columns) <= TINY, 0.0, columns)
+        with np.errstate(over="ignore"):  # beyond single precision is beyond every threshold
+            return columns.astype(np.float32).astype(np.float64)
+
+    def goes_left(self, columns: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Return where rows (n_rows, n_columns) go at every inner node; (n_inner, n_rows)."""
+        tested = np.ascontiguousarray(self.rounded(columns).T)[self.columns]
+        left: NDArray[np.bool_] = tested <= self.thresholds[:, np.newaxis]
+        missing = np.isnan(tested) if np.isnan(columns).any() else None
+        if self.zero_is_missing is not None:
+            zero = (np.abs(tested) <= TINY) & self.zero_is_missing[:, np.newaxis]
+            missing = zero if missing is None else missing | zero
+        if missing is not None:
+            left = np.where(missing, self.missing_left[:, np.newaxis], left)
+        nodes = self._category_nodes
+        if len(nodes):
+            left[nodes] = self._in_sets(nodes, tested[nodes])
+        return left
+
+    @cached_property
+    def _category_nodes(self) -> NDArray[np.intp]:
+        return np.flatnonzero(self.set_of != NO_SET)
+
+    def _in_sets(self, nodes: NDArray[np.intp], codes: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Whether codes (n_nodes, n_rows) are in the nodes' sets; what no set knows is a gap."""
+        known = (codes > -1) & (codes < self.sets.shape[1])
+        numbers = np.where(known, codes, 0).astype(np.intp)  # towards zero, as the libraries do
+        inside = self.sets[self.set_of[nodes, np.newaxis], numbers]
+        return np.where(known, inside, self.missing_left[nodes, np.newaxis])
+
+    def reached(self, columns: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Return the leaf that rows reach in each tree; int64 (n_trees, n_rows)."""
+        left = self.goes_left(columns)
+        n_rows = len(columns)
+        answer = np.zeros((self.n_trees, n_rows), dtype=np.int64)
+        tree = np.arange(self.n_trees).repeat(n_rows)
+        row = np.tile(np.arange(n_rows), self.n_trees)
+        place = tree.copy()  # within the level
+        for level in self.levels:
+            width = len(level.inner) + len(level.leaves)
+            rank = np.empty(width, dtype=np.int64)
+            rank[level.inner] = np.arange(len(level.inner))
+            rank[level.leaves] = np.arange(len(level.leaves))
+            inner = np.zeros(width, dtype=bool)
+            inner[level.inner] = True
+            ends = ~inner[place]
+            answer[tree[ends], row[ends]] = level.first_leaf + rank[place[ends]]
+            tree, row, place = tree[~ends], row[~ends], rank[place[~ends]]
+            goes_right = ~left[level.first_inner + place, row]
+            place = place + goes_right * len(level.inner)
+        return answer
+
+    def answers(self, columns: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what the trees add up to, (n_rows, n_outputs), added in the trees' order."""
+        leaves = self.reached(columns)
+        n_outputs = len(self.base)
+        total = np.zeros((len(columns), n_outputs))
+        n_values = self.values.shape[1]
+        first = self.outputs[leaves[:, 0]] if len(columns) else np.zeros(self.n_trees, np.int32)
+        for output in np.unique(first):
+            own = self.values[leaves[first == output]]  # (trees, n_rows, n_values)
+            total[:, output : output + n_values] += np.add.reduce(own, axis=0)
+        return np.asarray(total / self.scale + self.base)
+
+
+def forest_of(
+    trees: Sequence[Tree],
+    base: NDArray[np.float64],
+    *,
+    scale: float = 1.0,
+    rounding: Rounding = "none",
+) -> Forest:
+    """Bring trees into the order of levels."""
+    sizes = np.array([len(tree.left) for tree in trees])
+    offsets = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    left = np.concatenate([_shifted(t.left, o) for t, o in zip(trees, offsets, strict=True)])
+    right = np.concatenate([_shifted(t.right, o) for t, o in zip(trees, offsets, strict=True)])
+    found, here = [], offsets
+    while len(here):
+        found.append(here)
+        inner = here[left[here] >= 0]
+        here = np.concatenate([left[inner], right[inner]])
+    order = np.concatenate(found)
+    is_inner = left[order] >= 0
+    inner, leaves = order[is_inner], order[~is_inner]
+    zero = [t.zero_is_missing for t in trees]
+    flags = np.concatenate(
+        [np.zeros(n, bool) if z is None else z for z, n in zip(zero, sizes, strict=True)]
+    )
+    sets, set_of = _sets(trees, offsets, int(sizes.sum()))
+    of_tree = np.repeat(np.arange(len(trees)), sizes)
+    outputs = np.array([tree.output for tree in trees])
+    return Forest(
+        n_trees=len(trees),
+        is_inner=is_inner,
+        columns=np.concatenate([t.columns for t in trees])[inner].astype(np.int32),
+        thresholds=np.concatenate([t.thresholds for t in trees])[inner].astype(np.float64),
+        missing_left=np.concatenate([t.missing_left for t in trees])[inner].astype(bool),
+        zero_is_missing=flags[inner] if flags[inner].any() else None,
+        sets=sets,
+        set_of=set_of[inner],
+        values=np.concatenate([t.values for t in trees])[leaves].astype(np.float64),
+        outputs=outputs[of_tree[leaves]].astype(np.int32),
+        base=np.asarray(base, dtype=np.float64),
+        scale=float(scale),
+        rounding=rounding,
+    )
+
+
+def _shifted(children: NDArray[np.int64], offset: int) -> NDArray[np.int64]:
+    return np.asarray(np.where(children >= 0, children + offset, -1))
+
+
+def _sets(
+    trees: Sequence[Tree], offsets: NDArray[np.int64], n_nodes: int
+) -> tuple[NDArray[np.bool_], NDArray[np.int32]]:
+    """All trees' sets of categories, equal in length, and which node has which."""
+    set_of = np.full(n_nodes, NO_SET, dtype=np.int32)
+    members: list[NDArray[np.bool_]] = []
+    for tree, offset in zip(trees, offsets, strict=True):
+        for node, codes in (tree.sets or {}).items():
+            set_of[offset + node] = len(members)
+            members.append(codes)
+    width = max((len(codes) for codes in members), default=1)
+    sets = np.zeros((len(members), width), dtype=bool)
+    for number, codes in enumerate(members):
+        sets[number, : len(codes)] = codes
+    return sets, set_of

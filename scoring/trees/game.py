@@ -1,0 +1,279 @@
+"""The exact game of trees that are added up, against weighted background rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scoring.errors import ModelError
+from scoring.games.game import blocks
+from scoring.trees.deep import Deep, Met
+from scoring.trees.forest import Forest
+from scoring.trees.paths import MOST_PLAYERS, Paths
+from scoring.trees.shares import pair_shares, shares
+from scoring.trees.spread import count, spread
+from scoring.trees.tables import CACHED, CAP_BYTES, Tables, tables_of, within
+
+__all__ = ["TreeGame", "tree_game"]
+
+MIRROR = 1e-12
+"""How far two values of a leaf may be from a constant sum, as a share of it, to be a mirror."""
+
+WALKED_BYTES = 400
+"""What a leaf takes while a row is walked through the trees, generously."""
+
+
+@dataclass(frozen=True, eq=False)
+class TreeGame:
+    """Shapley values of a forest's sums.
+
+    Parameters
+    ----------
+    forest : the trees.
+    owners : int64 (n_columns,), the player that each column belongs to.
+    n_players : how many players there are.
+    background : float64 (n_background, n_columns); no rows where only tables are needed.
+    weights : float64 (n_background,), summing to 1.
+    base_values : float64 (n_outputs,), what the trees say of the background.
+    tables : of the leaves that have one.
+    """
+
+    forest: Forest
+    owners: NDArray[np.int64]
+    n_players: int
+    background: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    base_values: NDArray[np.float64]
+    tables: Tables
+
+    @property
+    def method(self) -> str:
+        """What to call it."""
+        return "exact tree"
+
+    @property
+    def n_columns(self) -> int:
+        """How many columns a row has."""
+        return len(self.owners)
+
+    @property
+    def n_outputs(self) -> int:
+        """How many outputs there are."""
+        return len(self.base_values)
+
+    def outputs(self, columns: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what the trees add up to, (n_rows, n_outputs)."""
+        return answers(self.forest, columns)
+
+    def values(self, columns: NDArray[np.float64], block_bytes: int) -> NDArray[np.float64]:
+        """Explain rows; see `scoring.games.exact`."""
+        answer = np.zeros((len(columns), self.n_outputs, self.n_players))
+        if len(self.tables.leaves):
+            numbers = min(CACHED, block_bytes // 32)
+            for some in blocks(len(columns), max(1, numbers // max(1, len(self._keys)))):
+                answer[some] = self._looked_up(columns[some])
+        if self._chosen.any():
+            for some in blocks(len(columns), self._walked_rows(block_bytes)):
+                answer[some] += self._walked(columns[some])
+        return np.asarray(answer.transpose(0, 2, 1))
+
+    def without_background(self) -> TreeGame:
+        """Return the same game without the background's rows, if tables are all that is needed."""
+        if self._chosen.any():
+            return self
+        return replace(self, background=self.background[:0], weights=self.weights[:0])
+
+    def interactions(self, columns: NDArray[np.float64], block_bytes: int) -> NDArray[np.float64]:
+        """Return interaction values; see `scoring.games.exact`.
+
+        Raises
+        ------
+        ModelError
+            The background's rows were left out.
+        """
+        if not len(self.weights):
+            raise ModelError(
+                "interaction values need the background's rows, which this explainer was distilled "
+                "without. Distil it with interactions=True."
+            )
+        answer = np.empty((len(columns), self.n_players, self.n_players, self.n_outputs))
+        everywhere = Deep(
+            self.paths,
+            np.ones(self.forest.n_leaves, dtype=bool),
+            self.background,
+            self.weights,
+            self.n_players,
+        )
+        for some in blocks(len(columns), self._walked_rows(block_bytes)):
+            answer[some] = self._interacting(everywhere.met(columns[some]), some.stop - some.start)
+        diagonal = np.arange(self.n_players)
+        own = self.values(columns, block_bytes)
+        answer[:, diagonal, diagonal] = 0.0
+        answer[:, diagonal, diagonal] = own - answer.sum(axis=2)
+        return answer
+
+    @cached_property
+    def paths(self) -> Paths:
+        """Which players decide which leaf."""
+        return Paths(self.forest, self.owners)
+
+    @cached_property
+    def _factors(self) -> tuple[NDArray[np.float64], ...]:
+        """What a leaf adds to the outputs from its own on, as (n_leaves,) each."""
+        return _factors(self.forest)
+
+    @cached_property
+    def _mirrored(self) -> bool:
+        return bool(len(self._factors) < self.forest.values.shape[1])
+
+    @cached_property
+    def _chosen(self) -> NDArray[np.bool_]:
+        """The leaves that have no table."""
+        chosen = self.paths.n_players > 0
+        chosen[self.tables.leaves] = False
+        return chosen
+
+    @cached_property
+    def _deep(self) -> Deep:
+        return Deep(self.paths, self._chosen, self.background, self.weights, self.n_players)
+
+    @cached_property
+    def _keys(self) -> NDArray[np.int64]:
+        """Where the tables' entries go: output and player, (n_entries,)."""
+        leaves = self.tables.leaves
+        keys = self.forest.outputs[leaves, np.newaxis] * self.n_players
+        keys = keys + self.paths.players[leaves]
+        return np.asarray(keys[self.paths.players[leaves] >= 0], dtype=np.int64)
+
+    @cached_property
+    def _entry_leaves(self) -> NDArray[np.int64]:
+        return self.tables.leaves.repeat(self.tables.n_players)
+
+    def _looked_up(self, columns: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(n_rows, n_outputs, n_players) from the tables."""
+        n_rows, size = len(columns), self.n_outputs * self.n_players
+        entries = self.tables.look_up(self.paths.passed(columns)[self.tables.leaves])
+        keys = self._keys
+        if n_rows > 1:
+            keys = (keys + size * np.arange(n_rows)[:, np.newaxis]).ravel()
+        total = np.zeros(n_rows * size)
+        for k, factors in enumerate(self._factors):
+            paid = entries  # the tables hold the only factor already
+            if len(self._factors) > 1:
+                paid = entries * factors[self._entry_leaves]
+            total += np.bincount(keys + k * self.n_players, paid.ravel(), n_rows * size)
+        return self._all_outputs(total.reshape(n_rows, self.n_outputs, self.n_players))
+
+    def _walked(self, columns: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(n_rows, n_outputs, n_players) of the leaves without tables."""
+        met = self._deep.met(columns)
+        n_bits = self.paths.players.shape[1]
+        gained, lost = (each.ravel() for each in shares(n_bits))
+        pq = count(met.gained) * (n_bits + 1) + count(met.lost)[met.pair]
+        gain = gained[pq] * met.weights
+        loss = np.zeros(len(met.leaf)) + np.bincount(
+            met.pair, lost[pq] * met.weights, len(met.leaf)
+        )
+        return self._paid(met, gain, loss, len(columns))
+
+    def _paid(
+        self, met: Met, gain: NDArray[np.float64], loss: NDArray[np.float64], n_rows: int
+    ) -> NDArray[np.float64]:
+        shape = n_rows * self.n_outputs, self.n_players
+        total = np.zeros(shape)
+        for k, factors in enumerate(self._factors):
+            factor = factors[met.leaf]
+            at = met.row * self.n_outputs + self.forest.outputs[met.leaf] + k
+            total += spread(met.gained, gain * factor[met.pair], at[met.pair], shape)
+            total -= spread(met.lost, loss * factor, at, shape)
+        return self._all_outputs(total.reshape(n_rows, self.n_outputs, self.n_players))
+
+    def _interacting(self, met: Met, n_rows: int) -> NDArray[np.float64]:
+        """(n_rows, n_players, n_players, n_outputs), but for the diagonal."""
+        n_bits = self.paths.players.shape[1]
+        both = [each.ravel() for each in pair_shares(n_bits)]
+        lost = met.lost[:, met.pair]
+        pq = count(met.gained) * (n_bits + 1) + count(lost)
+        shape = n_rows * self.n_outputs, self.n_players
+        answer = np.zeros((self.n_players, *shape))
+        for k, factors in enumerate(self._factors):
+            at = (met.row * self.n_outputs + self.forest.outputs[met.leaf] + k)[met.pair]
+            weight = met.weights * factors[met.leaf[met.pair]] / 2
+            together, against, without = (each[pq] * weight for each in both)
+            for player in range(self.n_players):
+                gains = np.flatnonzero(_has(met.gained, player))
+                loses = np.flatnonzero(_has(lost, player))
+                answer[player] += spread(met.gained[:, gains], together[gains], at[gains], shape)
+                answer[player] -= spread(lost[:, gains], against[gains], at[gains], shape)
+                answer[player] += spread(lost[:, loses], without[loses], at[loses], shape)
+                answer[player] -= spread(met.gained[:, loses], against[loses], at[loses], shape)
+        by_output = answer.reshape(self.n_players, n_rows, self.n_outputs, self.n_players)
+        pairs = self._all_outputs(by_output.transpose(1, 0, 2, 3))
+        return np.asarray(pairs.transpose(0, 1, 3, 2))
+
+    def _all_outputs(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Fill in (..., n_outputs, n_players) what was left out because it mirrors the other."""
+        if self._mirrored:
+            values[..., 1, :] = -values[..., 0, :]
+        return values
+
+    def _walked_rows(self, block_bytes: int) -> int:
+        sets = 1 + len(self.weights) // 64
+        return max(1, block_bytes // (WALKED_BYTES * sets * self.forest.n_leaves))
+
+
+def tree_game(
+    forest: Forest,
+    background: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    owners: NDArray[np.int64],
+    n_players: int,
+    cap_bytes: int = CAP_BYTES,
+) -> TreeGame | None:
+    """Sum a background into tables, as far as they fit.
+
+    Parameters
+    ----------
+    background : float64 (n_background, n_columns).
+    weights : float64 (n_background,), summing to 1.
+    owners : int64 (n_columns,), the player that each column belongs to.
+    cap_bytes : what the tables may take.
+
+    Returns
+    -------
+    None where a path tests more than `MOST_PLAYERS` players.
+    """
+    paths = Paths(forest, owners)
+    if paths.players.shape[1] > MOST_PLAYERS:
+        return None
+    factors = _factors(forest)
+    chosen = within(paths.n_players, cap_bytes)
+    folded = factors[0] if len(factors) == 1 else np.ones(forest.n_leaves)
+    tables = tables_of(paths, chosen, background, weights, folded)
+    base_values = weights @ answers(forest, background)
+    return TreeGame(forest, owners, n_players, background, weights, base_values, tables)
+
+
+def answers(forest: Forest, columns: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return what trees add up to, (n_rows, n_outputs), some rows at a time."""
+    answer = np.empty((len(columns), len(forest.base)))
+    for some in blocks(len(columns), max(1, CACHED // max(1, len(forest.columns)))):
+        answer[some] = forest.answers(columns[some])
+    return answer
+
+
+def _factors(forest: Forest) -> tuple[NDArray[np.float64], ...]:
+    values = forest.values / forest.scale
+    if values.shape[1] == 2:
+        total = values.sum(axis=1)
+        if np.ptp(total) <= MIRROR * np.abs(total).max(initial=0.0):
+            return (np.ascontiguousarray(values[:, 0]),)
+    return tuple(np.ascontiguousarray(values.T))
+
+
+def _has(words: NDArray[np.unsignedinteger], player: int) -> NDArray[np.bool_]:
+    number, bit = divmod(player, 8 * words.itemsize)
+    return np.asarray(words[number] >> bit & 1 == 1)
