@@ -79,12 +79,15 @@ def test_everything_that_is_pickled_comes_back(original, artifact):
     assert loaded.background.method == original.background.method
     for name in ("operator", "base_values", "sample"):
         np.testing.assert_array_equal(getattr(loaded, name), getattr(original, name))
+    assert loaded.design is not None
+    assert original.design is not None
     np.testing.assert_array_equal(loaded.design.masks, original.design.masks)
     assert loaded.report.keys() == original.report.keys()
 
 
 def test_arrays_are_mapped_and_cannot_be_written(artifact):
     operator = load(artifact).operator
+    assert operator is not None
     assert not operator.flags.owndata
     with pytest.raises(ValueError, match="read-only"):
         operator[0, 0] = 1

@@ -94,12 +94,20 @@ def test_full_and_scoring_explainers_match_the_definition(model, task, space, pa
     assert (full.additivity_gap < 1e-9 * np.abs(f(x)).max()).all()
 
     served = explainer.view.served
-    for method, background in (
-        ("auto", explainer.summary if served is None else served.background),
-        ("kernel", explainer.summary),
+    for scoring, background, by in (
+        (
+            KernelScoringExplainer(explainer),
+            explainer.summary if served is None else served.background,
+            path,
+        ),
+        (
+            KernelScoringExplainer(explainer, method="kernel"),
+            explainer.summary,
+            "exact enumeration",
+        ),
     ):
-        found = KernelScoringExplainer(explainer, method=method).explain_local(rows)
-        assert found.method == (path if method == "auto" else "exact enumeration")
+        found = scoring.explain_local(rows)
+        assert found.method == by
         expected = oracles.shapley_rows(f, rows, background.table.codes, background.weights)
         np.testing.assert_allclose(found.values, expected, atol=1e-9 * np.abs(f(x)).max())
 
@@ -248,6 +256,7 @@ def test_tolerance_picks_the_smallest_design_that_keeps_to_it(breast_cancer):
     assert scoring.report["within_tolerance"]
     assert scoring.report["relative_rms_error"] <= 0.1
     assert all(t["relative_rms_error"] > 0.1 for t in tried[:-1])
+    assert scoring.design is not None
     assert scoring.design.n_coalitions == tried[-1]["n_coalitions"]
     with pytest.raises(FidelityError, match="above the tolerance of 1e-06"):
         KernelScoringExplainer(explainer, n_coalitions=60, tolerance=1e-6)

@@ -282,6 +282,7 @@ def test_leaves_that_are_not_the_surrogate_are_not_explained(monkeypatch):
 
     def other(regressor, space):
         forest = forest_in(regressor, space)
+        assert forest is not None
         return replace(forest, values=2 * forest.values)
 
     monkeypatch.setattr("scoring.surrogates.trees.forest_in", other)

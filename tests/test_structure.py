@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,6 +27,7 @@ from scoring.artifact import load, read_manifest, save
 from scoring.encoding import encoding_of
 from scoring.errors import ModelError, ParameterError
 from scoring.explainers import TabularExplainer
+from scoring.predictor import OutputSpace
 from scoring.scoring_explainers import (
     KernelScoringExplainer,
     LinearScoringExplainer,
@@ -75,7 +77,7 @@ def raw_oracle(ask, row, background, weights):
     return oracles.shapley(worth, background.shape[1])
 
 
-TAILS = {
+TAILS: dict[str, tuple[Any, OutputSpace]] = {
     "exact link": (linear_model.LogisticRegression(), "probability"),
     "exact linear": (linear_model.LogisticRegression(), "margin"),
     "exact tree": (ensemble.RandomForestClassifier(10, random_state=0), "probability"),
@@ -159,6 +161,7 @@ def test_what_is_no_scaling_is_transformed_by_the_pipeline_itself(tmp_path):
     ).fit(x[["age", "own"]], y)
     explainer = TabularExplainer(model, x[["age", "own"]][:30])
     assert explainer.method == "exact tree"
+    assert explainer.view.engineering is not None
     assert encoding_of(explainer.view.engineering, explainer.view.initialization) is None
     scoring = KernelScoringExplainer(explainer)
     save(scoring, tmp_path / "artifact")
@@ -204,7 +207,7 @@ def test_categories_that_a_library_encodes_itself(package, tmp_path):
     assert (loaded.predict(x) == model.predict(x)).all()
 
 
-class Rounded(linear_model.LogisticRegression):
+class Rounded(linear_model.LogisticRegression):  # type: ignore[misc]  # scikit-learn has no types
     """Looks like its parent and answers otherwise."""
 
     def predict_proba(self, x):

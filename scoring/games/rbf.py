@@ -32,10 +32,8 @@ KEPT_BYTES = 256 * 2**20
 """How large the background's half of the kernel may be to be kept between calls."""
 
 FAR = 60.0
-"""An exponent beyond which nothing is left of a support vector's coefficient: 1e-26 of it."""
-
-SPARSE = 0.2
-"""Where fewer supports than this share are near, picking them is faster than a matrix product."""
+"""An exponent beyond which nothing is left of a support vector's coefficient: 1e-26 of it. Smaller
+numbers would only be slower, for want of digits."""
 
 Worth = Callable[[Table], NDArray[np.float64]]
 """From rows to v (n_rows, n_coalitions, n_outputs) of fixed coalitions."""
@@ -113,18 +111,18 @@ class RbfGame:
         if 8 * n_kept > min(KEPT_BYTES, self.block_bytes):
             return lambda rows: self.values(rows, masks)
         mask = masks.astype(np.float64)
-        absent = self._kernel((1 - mask) @ self._distances(self.background.table.codes), n_supports)
-        absent *= self.expansion.coefficients
-        kept = np.ascontiguousarray(absent.transpose(0, 2, 1))  # (coalitions, supports, background)
+        background = self._distances(self.background.table.codes)
+        kept = np.empty((len(mask), n_supports, self.background.table.n_rows))
+        for some in blocks(len(mask), max(1, 2**20 // background.shape[1])):
+            absent = self._kernel((1 - mask[some]) @ background, n_supports)
+            kept[some] = (absent * self.expansion.coefficients).transpose(0, 2, 1)
 
         def worth(rows: Table) -> NDArray[np.float64]:
             v = np.zeros((rows.n_rows, len(mask), len(self.predictor.output_names)))
             per_row = KINDS * len(mask) * max(n_supports, kept.shape[2] * v.shape[2])
             for some in blocks(rows.n_rows, max(1, self.block_bytes // 8 // per_row)):
-                apart = (mask @ self._distances(rows.codes[some])).reshape(
-                    len(mask), -1, n_supports
-                )
-                margins = _margins(apart, self.expansion.gamma, kept) + self.expansion.intercept
+                present = self._kernel(mask @ self._distances(rows.codes[some]), n_supports)
+                margins = present @ kept + self.expansion.intercept
                 outputs = self.expansion.outputs(margins, self.predictor.space)
                 # (coalitions, rows, background, outputs)
                 v[some] = np.einsum("b,crbo->rco", self.background.weights, outputs)
@@ -142,29 +140,9 @@ class RbfGame:
     def _kernel(self, distances: NDArray[np.float64], n_supports: int) -> NDArray[np.float64]:
         """(n_coalitions, n_points, n_supports), in place of the distances."""
         distances *= -self.expansion.gamma
+        np.maximum(distances, -FAR, out=distances)
         np.exp(distances, out=distances)
         return distances.reshape(len(distances), -1, n_supports)
-
-
-def _margins(
-    apart: NDArray[np.float64], gamma: float, kept: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Sum over supports: from distances (coalitions, rows, supports) to (.., rows, background).
-
-    Where most supports are so far from a masked row that they say nothing, only the others count.
-    """
-    near = np.flatnonzero(apart * gamma < FAR)
-    if len(near) > SPARSE * apart.size:
-        return np.asarray(np.exp(-gamma * apart) @ kept)
-    n_coalitions, n_rows, n_supports = apart.shape
-    answer = np.zeros((n_coalitions * n_rows, kept.shape[2]))
-    which, support = np.divmod(near, n_supports)
-    terms = kept.reshape(-1, kept.shape[2])[which // n_rows * n_supports + support]
-    terms *= np.exp(-gamma * apart.reshape(-1)[near])[:, np.newaxis]
-    starts = np.flatnonzero(np.diff(which, prepend=-1))
-    if len(starts):
-        answer[which[starts]] = np.add.reduceat(terms, starts, axis=0)
-    return answer.reshape(n_coalitions, n_rows, -1)
 
 
 def expansion_of(predictor: Predictor) -> Expansion | None:

@@ -186,6 +186,7 @@ SCORES = [
 @pytest.mark.parametrize(("model", "y", "space", "link"), SCORES)
 def test_scores_are_read_as_the_model_has_them(model, y, space, link):
     read = additive_of(model.fit(X, y), space)
+    assert read is not None
     assert read.link == link
     asked = {"value": "predict", "margin": "decision_function", "probability": "predict_proba"}
     expected = np.asarray(getattr(model, asked[space])(X)).reshape(len(X), -1)
@@ -194,7 +195,7 @@ def test_scores_are_read_as_the_model_has_them(model, y, space, link):
     np.testing.assert_allclose(told, expected, atol=1e-12 * np.abs(expected).max())
 
 
-class Own(linear_model.Ridge):
+class Own(linear_model.Ridge):  # type: ignore[misc]  # scikit-learn has no types
     """A subclass may answer anything."""
 
 

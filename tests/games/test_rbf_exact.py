@@ -52,7 +52,9 @@ def test_values_are_those_of_the_definition(machine, y):
     machine.fit(X, y)
     space, f = asked(machine)
     weights = np.random.default_rng(1).dirichlet(np.ones(6))
-    game = rbf_game(machine_of(machine, space), X[:6], weights, np.arange(N), N)
+    read = machine_of(machine, space)
+    assert read is not None
+    game = rbf_game(read, X[:6], weights, np.arange(N), N)
     rows = np.concatenate([X[:2], X[-2:] + 0.1, 100 * X[3:4], 1e8 * X[3:4]])
     scale = np.abs(f(X)).max()
     np.testing.assert_allclose(game.outputs(rows), f(rows), atol=1e-10 * scale)
@@ -99,7 +101,7 @@ def test_margins_of_pairs_are_named_after_them():
     assert np.mean((one_vs_other > 0) == (FOUR[among] == 1)) > 0.9
 
 
-class Own(svm.SVR):
+class Own(svm.SVR):  # type: ignore[misc]  # scikit-learn has no types
     """A subclass may answer anything."""
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from sklearn import ensemble, linear_model, svm
@@ -9,10 +11,11 @@ from sklearn import ensemble, linear_model, svm
 from scoring.artifact import load, save
 from scoring.errors import ArtifactCorrupt
 from scoring.explainers import TabularExplainer
+from scoring.predictor import OutputSpace
 from scoring.scoring_explainers import KernelScoringExplainer
 from tests import saved
 
-MODELS = {
+MODELS: dict[str, tuple[Any, OutputSpace]] = {
     "tree": (ensemble.RandomForestClassifier(4, max_depth=4, random_state=0), "probability"),
     "link": (saved.scaled(linear_model.LogisticRegression()), "probability"),
     "linear": (linear_model.LogisticRegression(), "margin"),

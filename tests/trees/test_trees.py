@@ -12,12 +12,26 @@ from sklearn import ensemble, tree
 
 from scoring.errors import ModelError
 from scoring.trees.forest import Forest
-from scoring.trees.game import tree_game
+from scoring.trees.game import TreeGame, tree_game
 from scoring.trees.read import forest_in
 from tests import oracles
 
 N = 5
 ROOM = 2**28
+
+
+def forest_of(model, space) -> Forest:
+    """The arrays of a model that has to be read."""
+    forest = forest_in(model, space)
+    assert forest is not None  # for the type checker
+    return forest
+
+
+def game_of(*arguments) -> TreeGame:
+    """The game of trees whose paths are not too long."""
+    game = tree_game(*arguments)
+    assert game is not None  # for the type checker
+    return game
 
 
 def numbers(n=260, *, gaps=0.0, zeros=0.0):
@@ -137,7 +151,7 @@ def beside_thresholds(forest, x):
 @pytest.mark.parametrize("name", TREES)
 def test_the_arrays_answer_what_the_library_answers(name):
     model, space, x, ask = fitted(name)
-    forest = forest_in(model, space)
+    forest = forest_of(model, space)
     rows = beside_thresholds(forest, x)
     expected = ask(rows)
     single = "XGBoost" in name  # adds its leaves in single precision
@@ -152,10 +166,10 @@ def test_the_arrays_answer_what_the_library_answers(name):
 @pytest.mark.parametrize("cap_bytes", [2**29, 4000, 0])
 def test_values_are_those_of_the_definition_with_tables_and_without(name, cap_bytes):
     model, space, x, _ = fitted(name)
-    forest = forest_in(model, space)
+    forest = forest_of(model, space)
     weights = np.random.default_rng(0).dirichlet(np.ones(7))
     background, rows = x[10:17], np.concatenate([x[:3], beside_thresholds(forest, x)[:3]])
-    game = tree_game(forest, background, weights, np.arange(N), N, cap_bytes)
+    game = game_of(forest, background, weights, np.arange(N), N, cap_bytes)
     tabled = len(game.tables.leaves) / forest.n_leaves
     assert {2**29: tabled == 1, 0: tabled == 0}.get(cap_bytes, tabled < 1)
     expected = oracles.shapley_rows(forest.answers, rows, background, weights)
@@ -177,7 +191,7 @@ def test_any_tree_with_players_of_several_columns(seed, n, n_background, cap_byt
     y = x.sum(axis=1) + rng.normal(size=60)
     model = ensemble.RandomForestRegressor(3, random_state=seed).fit(x, y)
     weights = rng.dirichlet(np.ones(n_background))
-    forest, background, row = forest_in(model, "value"), x[:n_background], x[-1]
+    forest, background, row = forest_of(model, "value"), x[:n_background], x[-1]
 
     def worth(players):
         masked = background.copy()
@@ -185,7 +199,7 @@ def test_any_tree_with_players_of_several_columns(seed, n, n_background, cap_byt
         masked[:, mine] = row[mine]
         return weights @ model.predict(masked)
 
-    game = tree_game(forest, background, weights, owners, n, cap_bytes)
+    game = game_of(forest, background, weights, owners, n, cap_bytes)
     found = game.values(row[np.newaxis], ROOM)[0, :, 0]
     np.testing.assert_allclose(
         found, oracles.shapley(worth, n), rtol=0, atol=1e-12 * np.abs(y).max()
@@ -197,10 +211,10 @@ def test_many_players_and_many_background_rows_walk_in_words():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(400, 70))
     model = ensemble.RandomForestRegressor(5, random_state=0).fit(x, x[:, :40].sum(axis=1))
-    forest = forest_in(model, "value")
+    forest = forest_of(model, "value")
     weights = rng.dirichlet(np.ones(150))
     tabled, walked = (
-        tree_game(forest, x[:150], weights, np.arange(70), 70, cap).values(x[200:204], ROOM)
+        game_of(forest, x[:150], weights, np.arange(70), 70, cap).values(x[200:204], ROOM)
         for cap in (2**29, 0)
     )
     np.testing.assert_allclose(walked, tabled, rtol=0, atol=1e-12 * np.abs(tabled).max())
@@ -227,9 +241,9 @@ def interaction_oracle(worth, n):
 @pytest.mark.parametrize("name", ["forest of two", "boosting of three", "LightGBM"])
 def test_interactions_are_those_of_the_definition(name):
     model, space, x, _ = fitted(name)
-    forest = forest_in(model, space)
+    forest = forest_of(model, space)
     weights = np.random.default_rng(0).dirichlet(np.ones(6))
-    game = tree_game(forest, x[:6], weights, np.arange(N), N)
+    game = game_of(forest, x[:6], weights, np.arange(N), N)
     found, values = (f(x[-2:], ROOM) for f in (game.interactions, game.values))
     for output in range(values.shape[-1]):
         worth = oracles.interventional(lambda r, k=output: forest.answers(r)[:, k], x[-1], x[:6],
@@ -247,14 +261,14 @@ def test_interactions_are_those_of_the_definition(name):
 def test_a_game_without_tables_keeps_its_background():
     x = numbers()
     model = tree.DecisionTreeRegressor(max_depth=4).fit(x, answer(x))
-    game = tree_game(forest_in(model, "value"), x[:6], np.full(6, 1 / 6), np.arange(N), N, 0)
+    game = game_of(forest_of(model, "value"), x[:6], np.full(6, 1 / 6), np.arange(N), N, 0)
     assert game.without_background() is game
 
 
 def test_a_stump_of_one_leaf_gives_nothing_to_anybody():
     x = numbers(20)
     model = tree.DecisionTreeRegressor().fit(x, np.full(20, 7.0))
-    game = tree_game(forest_in(model, "value"), x[:5], np.full(5, 0.2), np.arange(N), N)
+    game = game_of(forest_of(model, "value"), x[:5], np.full(5, 0.2), np.arange(N), N)
     assert (game.values(x, ROOM) == 0).all()
     assert (game.outputs(x) == 7).all()
 
@@ -271,7 +285,7 @@ def test_categories_go_where_the_libraries_send_them():
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             model.fit(x, y)
-        forest = forest_in(model, "value")
+        forest = forest_of(model, "value")
         assert (forest.set_of >= 0).any()
         columns = np.concatenate([x, odd[:3] if model is histograms else odd])
         seen = columns
@@ -282,12 +296,12 @@ def test_categories_go_where_the_libraries_send_them():
             expected = model.predict(columns)
         np.testing.assert_allclose(forest.answers(seen)[:, 0], expected, atol=1e-12)
         weights = np.full(6, 1 / 6)
-        game = tree_game(forest, seen[:6], weights, np.arange(N), N)
+        game = game_of(forest, seen[:6], weights, np.arange(N), N)
         expected = oracles.shapley_rows(forest.answers, seen[-4:], seen[:6], weights)
         np.testing.assert_allclose(game.values(seen[-4:], ROOM), expected, atol=1e-12)
 
 
-class Doubled(ensemble.RandomForestClassifier):
+class Doubled(ensemble.RandomForestClassifier):  # type: ignore[misc]  # scikit-learn has no types
     """A subclass may answer anything."""
 
 
@@ -321,6 +335,6 @@ def test_early_stopping_counts_the_rounds_that_predict():
     x = numbers(300)
     model = xgboost(early_stopping_rounds=2, learning_rate=1.0)
     model.fit(x[:200], answer(x[:200]), eval_set=[(x[200:], answer(x[200:]))], verbose=False)
-    forest = forest_in(model, "value")
+    forest = forest_of(model, "value")
     assert isinstance(forest, Forest)
     np.testing.assert_allclose(forest.answers(x)[:, 0], model.predict(x), rtol=1e-4, atol=1e-5)
