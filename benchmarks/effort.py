@@ -23,6 +23,7 @@ class Effort:
     exchanges : requests over HTTP.
     starts : starts of the server.
     global_rows : rows of the global explanation of a pipeline.
+    exact_calls : how often a peer of the exact games explains one row; ours ten times as often.
     """
 
     requests: dict[int, int]
@@ -37,6 +38,7 @@ class Effort:
     exchanges: int
     starts: int
     global_rows: int
+    exact_calls: int
 
 
 FULL = Effort(
@@ -52,6 +54,7 @@ FULL = Effort(
     exchanges=1000,
     starts=5,
     global_rows=1000,
+    exact_calls=9,
 )
 
 QUICK = Effort(
@@ -67,4 +70,5 @@ QUICK = Effort(
     exchanges=10,
     starts=1,
     global_rows=20,
+    exact_calls=2,
 )

@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import contenders, machine, precision, raw_features, serving, speed
+from benchmarks import contenders, exact_games, machine, precision, raw_features, serving, speed
 from benchmarks.effort import FULL, QUICK
 from benchmarks.report import page
 from benchmarks.targets import targets
@@ -32,6 +32,7 @@ class Results:
     overhead: serving.Overhead
     process: serving.Process
     pipeline: raw_features.RawFeatures
+    exact: list[exact_games.Cell]
     seconds: float
 
 
@@ -50,8 +51,10 @@ def run(output, *, quick):
         overhead, process = _served(workloads[SERVED], Path(directory), effort)
     _say("a pipeline's raw features")
     pipeline = raw_features.measure(effort)
+    _say("exact games")
+    exact = exact_games.measure(workloads, effort)
     seconds = time.perf_counter() - start
-    results = Results(facts, cells, errors, overhead, process, pipeline, seconds)
+    results = Results(facts, cells, errors, overhead, process, pipeline, exact, seconds)
     met = [] if quick else targets(results)
     _write(output, results, met)
     return 0 if all(target.met for target in met) else 1

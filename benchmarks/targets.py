@@ -28,6 +28,7 @@ def targets(results):
         _same_games(results.cells),
         *_serving(results.overhead, results.process),
         _pipeline(results.pipeline),
+        *_exact(results.exact),
     ]
 
 
@@ -63,6 +64,24 @@ def _pipeline(pipeline):
     what = "global explanation of a pipeline, time over shap's at no larger an error"
     met = pipeline.ratio <= 0.1 and pipeline.error <= pipeline.peer_error
     return Target(what, "≤ 0.1 ×", f"{pipeline.ratio:.3f} ×", bool(met))
+
+
+FLAT = 1.1
+"""How much dearer a row may be against 1,000 background rows than against 10, with tables."""
+
+
+def _exact(cells):
+    for c in cells:
+        if c.wanted is not None:
+            what = f"{c.name}, {c.n_background:,} background rows: faster than shap's {c.peer}"
+            told = f"{c.factor:.1f} ×"
+            yield Target(what, f"≥ {c.wanted:g} ×", told, bool(c.factor >= c.wanted))
+    for name in dict.fromkeys(c.name for c in cells if c.method == "exact tree"):
+        few = [c.ours for c in cells if (c.name, c.n_background) == (name, 10)]
+        many = [c.ours for c in cells if (c.name, c.n_background) == (name, 1000)]
+        for a, b in zip(few, many, strict=True):
+            what = f"{name}: a row against 1,000 background rows over one against 10"
+            yield Target(what, f"≤ {FLAT} ×", f"{b / a:.2f} ×", bool(b <= FLAT * a))
 
 
 def _serving(overhead, process):

@@ -63,6 +63,8 @@ GOOD = {
     "mib": 199.0,
     "global": 99.0,
     "raw_error": 0.02,
+    "factor": 31.0,
+    "flat": 1.05,
 }
 
 
@@ -79,18 +81,29 @@ GOOD = {
         {"imported": ["scipy"]},
         {"global": 101.0},
         {"raw_error": 0.03},
+        {"factor": 29.0},
+        {"flat": 1.2},
     ],
     ids=str,
 )
 def test_a_missed_target_is_told(worse):
-    from benchmarks import precision, raw_features, serving, speed
+    from benchmarks import exact_games, precision, raw_features, serving, speed
     from benchmarks.run import Results
     from benchmarks.targets import targets
 
     m = GOOD | {"imported": []} | worse
     other = [speed.Clock(1.0, 1.0)] * 3
     mine = [speed.Clock(m["time"], 1.0)] * 3
+    exact = [
+        exact_games.Cell("forest", "exact tree", "tree", n, ours, peers, 0.0, 1.0, 1.0, wanted)
+        for n, ours, peers, wanted in (
+            (10, 1.0, 9.0, None),
+            (100, 1.0, m["factor"], 30.0),
+            (1000, m["flat"], 900.0, 30.0),
+        )
+    ]
     results = Results(
+        exact=exact,
         machine={},
         cells=[
             speed.Cell("svm", 1, 1, 0.0, other, other),
