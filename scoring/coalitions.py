@@ -1,7 +1,8 @@
 """Coalition designs: which sets of features are asked about, and how much each answer weighs.
 
 Written as masks, `True` where a feature is present. The empty and the full coalition are never
-in a design: every solver takes both as given.
+in a design: every solver takes both as given. Every coalition is followed by its complement, and
+the sizes are mixed, so that the first part of a design is a smaller design of the same kind.
 """
 
 from __future__ import annotations
@@ -15,7 +16,15 @@ from numpy.typing import NDArray
 
 from scoring.errors import ParameterError
 
-__all__ = ["ENUMERATED_FEATURES", "Design", "all_coalitions", "default_coalitions", "sample"]
+__all__ = [
+    "ENUMERATED_FEATURES",
+    "Design",
+    "all_coalitions",
+    "complete",
+    "default_coalitions",
+    "kernel_weights",
+    "sample",
+]
 
 ENUMERATED_FEATURES = 12
 """Up to this many features every coalition is asked about, and the values are exact."""
@@ -50,12 +59,36 @@ def default_coalitions(n_features: int) -> int:
 
 
 def all_coalitions(n_features: int) -> Design:
-    """Return every coalition but the empty and the full one, counted in binary."""
+    """Return every coalition but the empty and the full one."""
     codes = np.arange(1, 2**n_features - 1)
     masks = (codes[:, np.newaxis] >> np.arange(n_features)) & 1 == 1  # (n_coalitions, n_features)
     sizes = masks.sum(axis=1)
-    per_size = np.array([math.comb(n_features, size) for size in range(n_features + 1)])
-    return Design(masks, _weight(sizes, n_features) / per_size[sizes], exact=True)
+    # Of two complements the smaller; of two equally large ones that with the first feature.
+    half = masks[(2 * sizes < n_features) | ((2 * sizes == n_features) & masks[:, 0])]
+    half = half[np.random.default_rng(0).permutation(len(half))]
+    paired = _paired(half)
+    return Design(paired, kernel_weights(paired), exact=True)
+
+
+def kernel_weights(masks: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return the share of each coalition in the Shapley kernel's weight of its size.
+
+    Parameters
+    ----------
+    masks : bool (n_coalitions, n_features), neither empty nor full.
+    """
+    n_features, sizes = masks.shape[1], masks.sum(axis=1)
+    weights: NDArray[np.float64] = (n_features - 1) / (sizes * (n_features - sizes))
+    return np.asarray(weights / np.bincount(sizes, minlength=n_features + 1)[sizes])
+
+
+def complete(masks: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return for each coalition whether all of its size are there; (n_coalitions,)."""
+    n_features, sizes = masks.shape[1], masks.sum(axis=1)
+    exist = [math.comb(n_features, size) for size in range(n_features + 1)]
+    there = np.bincount(sizes, minlength=n_features + 1).tolist()
+    whole = np.array([a == b for a, b in zip(there, exist, strict=True)])
+    return np.asarray(whole[sizes])
 
 
 def sample(n_features: int, n_coalitions: int, seed: int = 0) -> Design:
@@ -88,17 +121,22 @@ def sample(n_features: int, n_coalitions: int, seed: int = 0) -> Design:
         for size, count in zip(sizes, counts, strict=True)
         if count
     ]
-    half = np.concatenate(drawn)  # (n_pairs, n_features), the smaller of each pair
-    size = half.sum(axis=1)
-    middle = np.where(2 * size == n_features, 2, 1)  # there both of a pair have the same size
-    weights = _weight(size, n_features) / (middle * counts[size - 1])
-    return Design(np.concatenate([half, ~half]), np.tile(weights, 2), exact=False, seed=seed)
+    masks = _paired(np.concatenate(drawn))
+    return Design(masks, kernel_weights(masks), exact=False, seed=seed)
 
 
-def _weight(sizes: NDArray[np.intp], n_features: int) -> NDArray[np.float64]:
-    """The Shapley kernel's weight of all coalitions of a size together."""
-    weights: NDArray[np.float64] = (n_features - 1) / (sizes * (n_features - sizes))
-    return weights
+def _paired(half: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The smaller of each pair (n_pairs, n_features) and its complement, the sizes mixed.
+
+    Single features come first. Every other size is spread evenly over the rest.
+    """
+    sizes = half.sum(axis=1)
+    place = np.empty(len(half))
+    for size in np.unique(sizes):
+        of_size = np.flatnonzero(sizes == size)
+        place[of_size] = (np.arange(len(of_size)) + 0.5) / len(of_size) if size > 1 else 0.0
+    half = half[np.argsort(place, kind="stable")]
+    return np.stack([half, ~half], axis=1).reshape(-1, half.shape[1])
 
 
 def _pairs_per_size(n_features: int, n_pairs: int) -> NDArray[np.int64]:

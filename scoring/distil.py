@@ -22,7 +22,7 @@ from scoring.games.masked import MaskedGame
 from scoring.kernel import Kernel
 from scoring.measure import affordable, by_row, progress, relative_rms
 from scoring.probe import mixed_rows
-from scoring.solve import regression_operator
+from scoring.stages import solved
 from scoring.table import Table
 
 __all__ = ["Distilled", "check_knobs", "distil"]
@@ -99,6 +99,7 @@ def distil(
     if not within and strict:
         raise FidelityError(error, float(tolerance or 0), candidate.design.n_coalitions)
 
+    candidate = kernel.certified(candidate, fitted, prefixes=True)
     report = {
         "method": candidate.method,
         "n_coalitions": candidate.design.n_coalitions,
@@ -148,8 +149,7 @@ def _independent(truth: Kernel) -> Kernel:
     design = truth.design
     if not design.exact or design.masks.shape[1] == 1:
         return truth
-    operator = regression_operator(design.masks, design.weights)
-    return replace(truth, operator=operator, method="kernel regression")
+    return replace(truth, whole=solved(design.masks, None))
 
 
 def _sizes(view: View, tolerance: float | None, n_coalitions: int | None) -> list[int]:

@@ -16,6 +16,8 @@ from scoring.games.masked import MaskedGame
 from scoring.kernel import Kernel
 from scoring.predictor import Predictor
 from scoring.schema import FeatureSchema
+from scoring.stages import Stage
+from scoring.sub_designs import SubDesigns
 from scoring.table import Table
 
 __all__ = ["EngineeredKernel"]
@@ -29,8 +31,8 @@ class EngineeredKernel:
     ----------
     columns : the schema of engineered rows.
     feature_map : float64 (n_features, n_columns), or None where columns may not be shared out.
-    background, design, operator, base_values, method : as a scoring explainer has them, over
-        columns.
+    background, design, operator, base_values, method, sub_designs : as a scoring explainer has
+        them, over columns.
     """
 
     columns: FeatureSchema
@@ -40,6 +42,7 @@ class EngineeredKernel:
     operator: NDArray[np.float64]
     base_values: NDArray[np.float64]
     method: str
+    sub_designs: SubDesigns | None = None
 
     def explain(self, whole: Predictor, rows: Table, block_bytes: int) -> LocalExplanation:
         """Explain raw rows in engineered columns.
@@ -60,10 +63,12 @@ class EngineeredKernel:
         cut = Engineering(*halves, whole.schema, self.columns, nothing)
         table, predictor = cut.table(rows), cut.predictor(whole)
         game = MaskedGame(predictor, self.background, block_bytes)
-        kernel = Kernel(game, self.design, self.operator, self.base_values, self.method)
+        whole_design = Stage(self.operator, self.method, self.sub_designs)
+        kernel = Kernel(game, self.design, self.base_values, whole_design)
         outputs = predictor.outputs(table)
+        estimate = kernel.estimate(table, outputs)
         return LocalExplanation(
-            kernel.values(table, outputs),
+            estimate.values,
             self.base_values,
             outputs,
             self.columns.names,
@@ -73,6 +78,8 @@ class EngineeredKernel:
             method=self.method,
             n_coalitions=self.design.n_coalitions,
             background=str(self.background),
+            standard_errors=estimate.standard_errors,
+            degrees_of_freedom=estimate.degrees_of_freedom,
             feature_map=self.feature_map,
             raw_features=() if self.feature_map is None else whole.schema.names,
         )

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.errors import ParameterError
+from scoring.errors import ModelError, ParameterError
 from scoring.global_explanation import GlobalExplanation
 from scoring.ranks import order, top
 from scoring.raw_sums import raw_map
+from scoring.student import interval_factor
 
 if TYPE_CHECKING:
     from scoring.predictor import OutputSpace
@@ -31,6 +32,11 @@ class LocalExplanation:
     outputs : float64 (n_rows, n_outputs), what it says of the rows.
     output_space : `probability`, `margin` (log-odds or decision value) or `value`.
     background : how the rows that stand for an absent feature were chosen.
+    standard_errors : like the values: what sampling coalitions leaves unsure; 0 for exact values,
+        None where there is nothing to tell it from.
+    degrees_of_freedom : of the standard errors; None where they are 0 or unknown.
+    background_error : relative RMS error that a summary of the background costs, measured at
+        distillation; None where it was not.
     remainder : float64 (n_rows, n_outputs), what features that are not listed add up to.
     feature_map : float64 (n_raw, n_features), where the features are engineered columns: how much
         of a column belongs to each of `raw_features`. Every column sums to 1.
@@ -48,6 +54,9 @@ class LocalExplanation:
     method: str
     n_coalitions: int = 0
     background: str = ""
+    standard_errors: NDArray[np.float64] | None = None
+    degrees_of_freedom: int | None = None
+    background_error: float | None = None
     remainder: NDArray[np.float64] | None = None
     feature_map: NDArray[np.float64] | None = None
     raw_features: tuple[str, ...] = ()
@@ -63,6 +72,34 @@ class LocalExplanation:
         )
         return np.asarray(np.abs(gap).max(axis=1))
 
+    def intervals(self, level: float = 0.95) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the ends of the values' intervals, like the values, by Student's t.
+
+        They cover the sampling of coalitions, and not what the choice of background costs.
+
+        Parameters
+        ----------
+        level : how often an interval is to hold the exact value.
+
+        Raises
+        ------
+        ParameterError
+            A level that is no probability.
+        ModelError
+            The standard errors are not known.
+        """
+        if not 0 < level < 1:
+            raise ParameterError("level", "must be above 0 and below 1")
+        if self.standard_errors is None:
+            raise ModelError(
+                "the standard errors of these values are not known. Distil with at least four "
+                "coalitions a feature; values of another library have none."
+            )
+        if self.degrees_of_freedom is None:
+            return self.values, self.values
+        reach = interval_factor(level, self.degrees_of_freedom) * self.standard_errors
+        return self.values - reach, self.values + reach
+
     def select(self, indices: Sequence[int]) -> LocalExplanation:
         """Keep some features; what the others add up to goes to the remainder.
 
@@ -75,10 +112,12 @@ class LocalExplanation:
         if len(set(kept)) < len(kept) or not all(0 <= j < self.num_features for j in kept):
             rule = f"must be different feature indices from 0 to {self.num_features - 1}"
             raise ParameterError("indices", rule)
+        errors = self.standard_errors
         others = np.delete(self.values, kept, axis=1).sum(axis=1)  # (n_rows, n_outputs)
         return replace(
             self,
             values=self.values[:, kept],
+            standard_errors=None if errors is None else errors[:, kept],
             features=tuple(self.features[j] for j in kept),
             remainder=others if self.remainder is None else others + self.remainder,
             feature_map=None if self.feature_map is None else self.feature_map[:, kept],
@@ -130,6 +169,10 @@ class LocalExplanation:
         shares, names = raw_map(self.features, own, feature_maps, raw_feature_names)
         values = np.einsum("rco,fc->rfo", self.values, shares)
         changed: dict[str, Any] = {"feature_map": None, "raw_features": (), "reason_codes": None}
+        if self.degrees_of_freedom is not None:  # errors of columns are not independent
+            changed |= {"standard_errors": None, "degrees_of_freedom": None}
+        elif self.standard_errors is not None:
+            changed |= {"standard_errors": np.zeros(values.shape)}
         return replace(self, values=values, features=names, **changed)
 
     def get_raw_feature_importances(self, feature_maps: Any = None) -> list[Any]:
@@ -185,9 +228,16 @@ class LocalExplanation:
 
         return local_html(self)
 
-    def layout(self) -> NDArray[np.float64]:
-        """Return the values in the guide's order, C-contiguous: see `axes`."""
-        by_output = np.ascontiguousarray(self.values.transpose(2, 0, 1))
+    def layout(self, values: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+        """Return the values in the guide's order, C-contiguous: see `axes`.
+
+        Parameters
+        ----------
+        values : float64 (n_rows, n_features, n_outputs), like their standard errors; by default
+            the values themselves.
+        """
+        values = self.values if values is None else values
+        by_output = np.ascontiguousarray(values.transpose(2, 0, 1))
         return by_output if len(self.axes) == 3 else by_output[0]
 
     @property

@@ -39,6 +39,7 @@ KINDS: dict[str, type[LocalExplanation] | type[GlobalExplanation]] = {
 }
 AXES = {
     "values": ("rows", "features", "outputs"),
+    "standard_errors": ("rows", "features", "outputs"),
     "base_values": ("outputs",),
     "outputs": ("rows", "outputs"),
     "remainder": ("rows", "outputs"),
@@ -55,6 +56,8 @@ TYPES: dict[str, Any] = {
     "background": str,
     "classification": bool,
     "n_coalitions": int,
+    "degrees_of_freedom": int,
+    "background_error": float,
     "n_rows": int,
     "fidelity": dict,
     "reason_codes": list,

@@ -18,7 +18,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["LARGEST", "Smoothness", "fit_smoothness", "kriging_operator"]
+__all__ = [
+    "LARGEST",
+    "Smoothness",
+    "covariance_columns",
+    "fit_smoothness",
+    "kriging_operator",
+    "shapley_covariances",
+]
 
 LARGEST = 8192
 """The most coalitions that are solved this way: the covariance matrix has their square."""
@@ -30,6 +37,9 @@ DECAYS = np.geomspace(0.03, 1.2, 9)
 NUGGETS = (1e-8, 1e-6, 1e-4, 1e-2)
 LINEAR_VARIANCE = 10.0
 """Of the additive part while fitting; large beside the unit variance of the smooth part."""
+
+KNOWN = 1e-6
+"""Of the nugget, what the full coalition has: no noise, but the matrix has to stay regular."""
 
 Smoothness = tuple[float, float]
 """(decay, nugget): `-log(rho)`, and the share of v's variance that has no pattern at all."""
@@ -76,12 +86,12 @@ def kriging_operator(masks: NDArray[np.bool_], smoothness: Smoothness) -> NDArra
 
     decay, nugget = smoothness
     n = masks.shape[1]
-    z = np.concatenate([np.zeros((1, n)), masks, np.ones((1, n))])
+    z = _with_ends(masks)
     covariance = np.exp(-decay * _distances(z))
     shapley = _shapley_of_covariance(z, decay)  # (n_features, n_coalitions + 2)
     # u(S) = v(S) - v(empty) is what is observed; the empty coalition itself is no news.
     of_u = covariance[1:, 1:] - covariance[1:, :1] - covariance[:1, 1:] + covariance[0, 0]
-    of_u[np.diag_indices_from(of_u)] += np.append(np.full(len(masks), nugget), 1e-6 * nugget)
+    of_u[np.diag_indices_from(of_u)] += np.append(np.full(len(masks), nugget), KNOWN * nugget)
     shapley = shapley[:, 1:] - shapley[:, :1]
     additive = z[1:]  # a feature's own part is 1 wherever the feature is
     factor = cho_factor(of_u, overwrite_a=True)
@@ -92,6 +102,45 @@ def kriging_operator(masks: NDArray[np.bool_], smoothness: Smoothness) -> NDArra
     whole = np.append(np.zeros(len(masks)), 1.0)
     gain += (whole - gain.sum(axis=0)) / n  # to the last digit, not to the solver's
     return np.column_stack([-gain.sum(axis=1), gain])
+
+
+def covariance_columns(
+    masks: NDArray[np.bool_], smoothness: Smoothness, some: slice
+) -> NDArray[np.float64]:
+    """Return the smooth part's covariance of v with some of v, noise included.
+
+    Returns
+    -------
+    float64 (n_coalitions + 2, n_some): empty coalition, the masks, full coalition.
+    """
+    decay, nugget = smoothness
+    z = _with_ends(masks)
+    sizes = z.sum(axis=1)
+    apart = sizes[:, np.newaxis] + sizes[some] - 2 * z @ z[some].T
+    covariance: NDArray[np.float64] = np.exp(-decay * apart)
+    noise = np.concatenate([[0.0], np.full(len(masks), nugget), [KNOWN * nugget]])
+    columns = np.arange(len(z))[some]
+    covariance[columns, columns - columns[0]] += noise[columns]
+    return covariance
+
+
+def shapley_covariances(
+    masks: NDArray[np.bool_], smoothness: Smoothness
+) -> tuple[NDArray[np.float64], float]:
+    """Return the smooth part's covariance of Shapley values with v, and their own variance.
+
+    Returns
+    -------
+    float64 (n_features, n_coalitions + 2), and the variance, which all features share: the
+    Shapley value of S -> (covariance of a Shapley value with v(S)) is again a mean over sizes.
+    """
+    by_size = _by_size(masks.shape[1], smoothness[0])
+    return _shapley_of_covariance(_with_ends(masks), smoothness[0]), float(2 * by_size.mean())
+
+
+def _with_ends(masks: NDArray[np.bool_]) -> NDArray[np.float64]:
+    n = masks.shape[1]
+    return np.concatenate([np.zeros((1, n)), masks, np.ones((1, n))])
 
 
 def _distances(z: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -124,13 +173,17 @@ def _shapley_of_covariance(z: NDArray[np.float64], decay: float) -> NDArray[np.f
     `+-(1 - rho) * integral of (p + q rho)^t (q + p rho)^(n-1-t) dp` with q = 1 - p and t the size
     of T without the feature. Gauss-Legendre with n/2 nodes is exact for this degree.
     """
-    n = z.shape[1]
-    nodes, node_weights = np.polynomial.legendre.leggauss((n + 1) // 2)
-    p, rho = (nodes + 1) / 2, np.exp(-decay)
-    t = np.arange(n)[:, np.newaxis]
-    terms = (p + (1 - p) * rho) ** t * (1 - p + p * rho) ** (n - 1 - t)
-    by_size = (1 - rho) * terms @ node_weights / 2  # (n,)
+    by_size = _by_size(z.shape[1], decay)
     inside = z == 1
     others = z.sum(axis=1, keepdims=True).astype(np.intp) - inside
     signed: NDArray[np.float64] = np.where(inside, by_size[others], -by_size[others])
     return signed.T
+
+
+def _by_size(n: int, decay: float) -> NDArray[np.float64]:
+    """What a feature inside T gets, by the number of T's other features; (n,)."""
+    nodes, node_weights = np.polynomial.legendre.leggauss((n + 1) // 2)
+    p, rho = (nodes + 1) / 2, np.exp(-decay)
+    t = np.arange(n)[:, np.newaxis]
+    terms = (p + (1 - p) * rho) ** t * (1 - p + p * rho) ** (n - 1 - t)
+    return np.asarray((1 - rho) * terms @ node_weights / 2)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+import time
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, Literal, Self
@@ -14,6 +16,7 @@ from scoring.background import Background
 from scoring.coalitions import Design
 from scoring.engineered import EngineeredKernel
 from scoring.errors import ModelError, ParameterError
+from scoring.estimate import Estimate
 from scoring.exact import Exact
 from scoring.explanation import LocalExplanation, Scored
 from scoring.games.choose import known_game
@@ -23,6 +26,8 @@ from scoring.kernel import BLOCK_BYTES, Kernel
 from scoring.players import Players
 from scoring.predictor import Predictor
 from scoring.reasons import ReasonCodes
+from scoring.stages import Stage
+from scoring.sub_designs import SubDesigns
 from scoring.table import Table
 
 __all__ = ["KernelScoringExplainer", "LinearScoringExplainer", "TreeScoringExplainer"]
@@ -71,6 +76,8 @@ class KernelScoringExplainer:
     exact : the model's structure with its background, where that makes exact values.
     design, operator : else the coalitions that are asked about, and the matrix float64
         (n_players, n_coalitions + 2) from what they are worth to values.
+    sub_designs : what the standard errors come from, where the values are sampled.
+    prefixes : shorter designs within the design, for when there is little time.
     expansion : the numbers of a kernel machine, where the model is one.
     players : who gets the values, where features are grouped.
     subset : the features that are reported, where not all are.
@@ -93,6 +100,8 @@ class KernelScoringExplainer:
     block_bytes: int
     design: Design | None = None
     operator: NDArray[np.float64] | None = None
+    sub_designs: SubDesigns | None = None
+    prefixes: tuple[Stage, ...] = ()
     exact: Exact | None = None
     expansion: Expansion | None = None
     players: Players | None = None
@@ -156,7 +165,7 @@ class KernelScoringExplainer:
         self.__dict__.update(fitted)
         if source.fidelity is not None:
             self.surrogate = view.predictor
-            self.method = f"{self.method} of a surrogate"
+            self.method = self._named(self.method)
             self.report["surrogate"] = source.fidelity
         if engineered:
             over_columns, measured = _over_columns(source, rows, knobs)
@@ -184,8 +193,10 @@ class KernelScoringExplainer:
         """Design, operator and value function together."""
         assert self.design is not None  # noqa: S101 an artifact has one of both
         assert self.operator is not None  # noqa: S101 an artifact has one of both
-        fixed = self.design, self.operator, self.base_values, self.method
-        return Kernel(self.game, *fixed, self.players)
+        method = "exact enumeration" if self.design.exact else self.method
+        whole = Stage(self.operator, method, self.sub_designs)
+        fixed = self.game, self.design, self.base_values, whole, self.players
+        return Kernel(*fixed, self.prefixes)
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -213,17 +224,34 @@ class KernelScoringExplainer:
         """
         return self.explain_local(x, get_raw).local_importance_values
 
-    def explain_local(self, x: Any, get_raw: bool | None = None) -> LocalExplanation:  # noqa: FBT001 the guide's signature
+    def explain_local(
+        self,
+        x: Any,
+        get_raw: bool | None = None,  # noqa: FBT001 the guide's signature
+        *,
+        deadline_ms: float | None = None,
+    ) -> LocalExplanation:
         """Return the self-describing result for the same rows.
 
+        Parameters
+        ----------
+        x, get_raw : as in `explain`.
+        deadline_ms : when to stop asking about coalitions, in milliseconds from now. The answer
+            then comes from a shorter design, the same for all rows, and its standard errors are
+            larger; the shortest is always finished. Exact values are not cut short.
+
         Raises
+        ------
+        ParameterError
+            A deadline that is no time.
         ------
         ModelError
             Columns are asked for and were not distilled.
         """
+        until = _until(deadline_ms)
         rows = self.predictor.schema.encode(x)
         if get_raw is not False:
-            return self._explanation(rows, self.predictor.outputs(rows))
+            return self._explanation(rows, self.predictor.outputs(rows), until)
         if self.engineered is None:
             raise ModelError(
                 "get_raw=False needs the engineered columns, which this explainer was distilled "
@@ -261,39 +289,56 @@ class KernelScoringExplainer:
         """Return what the model's own `predict` answers."""
         return self.predictor.predictions(self.predictor.schema.encode(x))
 
-    def score(self, rows: Table) -> Scored:
-        """Predict and explain, calling the model no more often than needed."""
-        predictor = self.predictor
+    def score(self, rows: Table, deadline_ms: float | None = None) -> Scored:
+        """Predict and explain, calling the model no more often than needed.
+
+        Parameters
+        ----------
+        deadline_ms : as in `explain_local`.
+        """
+        until, predictor = _until(deadline_ms), self.predictor
         probabilities = predictor.probabilities(rows)
         explains_them = probabilities is not None and predictor.space == "probability"
         outputs = probabilities if explains_them else predictor.outputs(rows)
         assert outputs is not None  # noqa: S101 for the type checker
-        return Scored(predictor.predictions(rows), probabilities, self._explanation(rows, outputs))
+        explanation = self._explanation(rows, outputs, until)
+        return Scored(predictor.predictions(rows), probabilities, explanation)
 
-    def _values(self, rows: Table, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _estimate(self, rows: Table, outputs: NDArray[np.float64], until: float) -> Estimate:
         """Attributions (n_rows, n_players, n_outputs), given what the served model says."""
         explained = self.surrogate or self.predictor
         if self.exact is not None:
-            return self.exact.values(rows, explained, self.block_bytes)
+            values = self.exact.values(rows, explained, self.block_bytes)
+            return Estimate.exact(values, self.exact.method)
         told = outputs if self.surrogate is None else self.surrogate.outputs(rows)
-        return self.kernel.values(rows, told)
+        return self.kernel.estimate(rows, told, until)
 
-    def _explanation(self, rows: Table, outputs: NDArray[np.float64]) -> LocalExplanation:
+    def _named(self, method: str) -> str:
+        """A method, and of what it is."""
+        return method if self.surrogate is None else f"{method} of a surrogate"
+
+    def _explanation(
+        self, rows: Table, outputs: NDArray[np.float64], until: float
+    ) -> LocalExplanation:
         """Explain rows, given what the served model says of them."""
-        values = self._values(rows, outputs)
+        estimate = self._estimate(rows, outputs, until)
+        told = self.report["background_error"]["relative_rms"]
         players = self.predictor.schema.names if self.players is None else self.players.names
         names = self.predictor.output_names
         explanation = LocalExplanation(
-            values,
+            estimate.values,
             self.base_values,
             outputs,
             players,
             names,
             self.predictor.space,
             classification=bool(self.classes),
-            method=self.method,
-            n_coalitions=0 if self.design is None else self.design.n_coalitions,
+            method=self._named(estimate.method),
+            n_coalitions=estimate.n_coalitions,
             background=str(self.background) if self.exact is None else self.exact.background,
+            standard_errors=estimate.standard_errors,
+            degrees_of_freedom=estimate.degrees_of_freedom,
+            background_error=None if told is None else float(told),
             fidelity=self.report.get("surrogate"),
         )
         if self.subset is not None:
@@ -330,6 +375,15 @@ class LinearScoringExplainer(KernelScoringExplainer):
         _expect(view, ("linear", "link"), "must explain a linear model, or a link of one")
 
 
+def _until(deadline_ms: float | None) -> float:
+    """The time at which a deadline is over, as `time.perf_counter` counts it."""
+    if deadline_ms is None:
+        return math.inf
+    if not deadline_ms > 0:
+        raise ParameterError("deadline_ms", "must be above 0", "It is in milliseconds.")
+    return time.perf_counter() + deadline_ms / 1000
+
+
 def _expect(view: Any, kinds: tuple[str, ...], rule: str) -> None:
     if view.structure is None or view.structure.kind not in kinds:
         fix = "Use KernelScoringExplainer, or another output_space."
@@ -362,7 +416,9 @@ def _sampled(view: Any, validation: Table | None, knobs: dict[str, Any]) -> dict
     return {
         "background": view.summary,
         "design": kernel.design,
-        "operator": kernel.operator,
+        "operator": kernel.whole.operator,
+        "sub_designs": kernel.whole.sub_designs,
+        "prefixes": kernel.prefixes,
         "base_values": kernel.base_values,
         "report": distilled.report,
         "method": kernel.method,
@@ -396,8 +452,6 @@ def _over_columns(
         knobs = knobs | {"n_coalitions": max(asked, 2 * view.players.n_players)}
     made = distil(view, rows, **knobs)
     feature_map = None if source.summed is None else source.summed.feature_map
-    fixed = made.kernel.design, made.kernel.operator, made.kernel.base_values, made.kernel.method
-    return (
-        EngineeredKernel(cut.columns, feature_map, view.summary, *fixed),
-        made.report,
-    )
+    kernel, whole = made.kernel, made.kernel.whole
+    fixed = kernel.design, whole.operator, kernel.base_values, kernel.method, whole.sub_designs
+    return EngineeredKernel(cut.columns, feature_map, view.summary, *fixed), made.report

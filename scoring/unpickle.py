@@ -46,6 +46,8 @@ from scoring.scoring_explainers import (
     LinearScoringExplainer,
     TreeScoringExplainer,
 )
+from scoring.stages import Stage
+from scoring.sub_designs import SubDesigns
 from scoring.table import Table
 from scoring.trees.forest import Forest
 from scoring.trees.game import TreeGame
@@ -77,6 +79,8 @@ CLASSES: dict[tuple[str, str], type] = {
     ("scoring.scoring_explainers", "KernelScoringExplainer"): KernelScoringExplainer,
     ("scoring.scoring_explainers", "LinearScoringExplainer"): LinearScoringExplainer,
     ("scoring.scoring_explainers", "TreeScoringExplainer"): TreeScoringExplainer,
+    ("scoring.stages", "Stage"): Stage,
+    ("scoring.sub_designs", "SubDesigns"): SubDesigns,
     ("scoring.table", "Table"): Table,
     ("scoring.trees.forest", "Forest"): Forest,
     ("scoring.trees.game", "TreeGame"): TreeGame,

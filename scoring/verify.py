@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring import reasons, verify_exact
+from scoring import reasons, verify_exact, verify_stages
 from scoring.background import Background
 from scoring.coalitions import Design
 from scoring.engineered import EngineeredKernel
@@ -27,9 +27,6 @@ from scoring.table import Table
 from scoring.verify_exact import expect
 
 __all__ = ["check_model", "check_state"]
-
-ADDITIVITY = 1e-6
-"""How far the operator's columns may be from adding up, as a share of v."""
 
 BASE_VALUES = 1e-4
 """How far the model's mean over the background may be from the base values, as a share of its
@@ -116,8 +113,9 @@ def _check_kernel(state: Mapping[str, Any], n_players: int, n_outputs: int) -> N
     _check_design(state["design"], n_players)
     n_columns = state["design"].n_coalitions + 2
     expect(state["operator"], (n_players, n_columns), "operator")
-    _check_adds_up(state["operator"])
+    verify_stages.check_adds_up(state["operator"])
     expect(state["base_values"], (n_outputs,), "base_values")
+    verify_stages.check(state, n_players)
 
 
 def _check_players(players: Players, schema: FeatureSchema) -> None:
@@ -154,17 +152,8 @@ def _check_engineered(engineered: EngineeredKernel, predictor: Predictor) -> Non
     shares = engineered.feature_map
     if shares is not None:
         expect(shares, (predictor.schema.n_features, columns.n_features), "the feature map")
-        if (shares < 0).any() or np.abs(shares.sum(axis=0) - 1).max() > ADDITIVITY:
+        if (shares < 0).any() or np.abs(shares.sum(axis=0) - 1).max() > verify_stages.ADDITIVITY:
             raise Unsound("the feature map does not share its columns out")
-
-
-def _check_adds_up(operator: NDArray[np.float64]) -> None:
-    """Whatever v is, the values must sum to v(full) - v(empty)."""
-    sums = operator.sum(axis=0)
-    sums[0] += 1.0
-    sums[-1] -= 1.0
-    if not np.abs(sums).max() <= ADDITIVITY:
-        raise Unsound("operator does not make values that add up")
 
 
 def _check_schema(schema: FeatureSchema) -> None:

@@ -45,6 +45,14 @@ class ReasonDocument(BaseModel):
     text: str
 
 
+class IntervalDocument(BaseModel):
+    """What standard errors say by Student's t."""
+
+    level: float = Field(description="How often an interval holds the exact value.")
+    degrees_of_freedom: int
+    factor: float = Field(description="The value -/+ this many standard errors is the interval.")
+
+
 class ScoreDocument(BaseModel):
     """Predictions and, for every row, why."""
 
@@ -64,6 +72,16 @@ class ScoreDocument(BaseModel):
     )
     method: str
     coalitions_used: int
+    standard_errors: list[Any] | float | None = Field(
+        description="Nested like the values: what sampling coalitions leaves unsure. One 0 where "
+        "the values are exact, null where the design is too small to tell."
+    )
+    interval: IntervalDocument | None = Field(
+        description="How wide an interval is; null where the standard errors are 0 or null."
+    )
+    background_error: Number = Field(
+        description="Relative RMS error that a summary of the background costs, if measured."
+    )
     remainder: list[list[Number]] | None = Field(
         None, description="Per row and output what unlisted features add up to; if some are."
     )

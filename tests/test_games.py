@@ -111,9 +111,8 @@ def test_a_row_has_the_same_values_alone_in_a_batch_and_in_another_order(n, bloc
     small = kernel.Kernel(
         MaskedGame(fitted.game.predictor, fitted.game.background, block_bytes),
         fitted.design,
-        fitted.operator,
         fitted.base_values,
-        fitted.method,
+        fitted.whole,
     )
     together = explain(fitted, rows)
     alone = np.concatenate([explain(small, row[np.newaxis]) for row in rows])

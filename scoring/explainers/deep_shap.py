@@ -25,7 +25,7 @@ from scoring.measure import affordable, relative_rms
 from scoring.network import Network
 from scoring.predictor import CallableModel, Predictor
 from scoring.probe import mixed_rows
-from scoring.solve import regression_operator
+from scoring.stages import solved
 from scoring.table import Table
 
 __all__ = ["DeepShap", "find"]
@@ -137,9 +137,7 @@ def _distance(predictor: Predictor, found: DeepShap, rows: Table, noise: float) 
         design = coalitions.all_coalitions(n_features)
     else:
         design = coalitions.sample(n_features, coalitions.default_coalitions(n_features), 0)
-    operator = regression_operator(design.masks, design.weights)
-    base_values = found.base_values
-    fitted = kernel.Kernel(game, design, operator, base_values, "kernel regression")
+    fitted = kernel.Kernel(game, design, found.base_values, solved(design.masks, None))
     calls = design.n_coalitions * found.background.table.n_rows
     rows = affordable(rows, calls)
     truth = fitted.values(rows, predictor.outputs(rows))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from scoring import kernel
 from scoring.background import Background, whole
+from scoring.estimate import Estimate
 from scoring.exact import Exact
 from scoring.explanation import LocalExplanation
 from scoring.features import Engineering
@@ -108,7 +109,8 @@ class View:
         """The kernel path over the summary, made when first needed."""
         examples = mixed_rows(self.initialization, FITTED_ROWS, self.random_state)
         game = self.game(self.summary)
-        return kernel.fit(game, examples, self.n_coalitions, self.random_state, self.players)
+        fitted = kernel.fit(game, examples, self.n_coalitions, self.random_state, self.players)
+        return kernel.certified(fitted, examples, prefixes=False)
 
     @cached_property
     def full(self) -> Full | None:
@@ -147,19 +149,25 @@ class View:
     def explain(self, rows: Table) -> LocalExplanation:
         """Explain rows one by one."""
         outputs = self.predictor.outputs(rows)
-        if self.full is not None:
-            values, base_values = self.full.values(rows), self.full.base_values
+        if self.full is None:
+            estimate, base_values = self.kernel.estimate(rows, outputs), self.kernel.base_values
         else:
-            values, base_values = self.kernel.values(rows, outputs), self.kernel.base_values
+            values, base_values = self.full.values(rows), self.full.base_values
+            sure = self.full.method.startswith("exact")
+            estimate = Estimate.exact(values, self.full.method)
+            if not sure:  # a library's own approximation
+                estimate = replace(estimate, standard_errors=None)
         return LocalExplanation(
-            values,
+            estimate.values,
             base_values,
             outputs,
             self.players.names,
             self.predictor.output_names,
             self.predictor.space,
             classification=bool(self.predictor.classes),
-            method=self.method,
-            n_coalitions=0 if self.full is not None else self.kernel.design.n_coalitions,
+            method=estimate.method,
+            n_coalitions=estimate.n_coalitions,
             background=str(self.background),
+            standard_errors=estimate.standard_errors,
+            degrees_of_freedom=estimate.degrees_of_freedom,
         )

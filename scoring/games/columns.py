@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from scoring.background import Background
 from scoring.features import Engineering
-from scoring.games.game import Game
+from scoring.games.game import Game, Worth
 from scoring.predictor import Predictor
 from scoring.table import Table
 
@@ -44,3 +44,11 @@ class ColumnsGame:
             return np.zeros((0, len(masks), len(self.predictor.output_names)))
         columns = masks[:, self.engineering.owners]  # (n_coalitions, n_columns)
         return self.inner.values(self.engineering.table(rows), columns)
+
+    def prepared(self, masks: NDArray[np.bool_]) -> Worth:
+        """Return `values` of fixed coalitions, with what depends on no row made once."""
+        prepared = getattr(self.inner, "prepared", None)
+        if prepared is None:
+            return lambda rows, some: self.values(rows, masks[some])
+        worth: Worth = prepared(masks[:, self.engineering.owners])
+        return lambda rows, some: worth(self.engineering.table(rows), some)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 import numpy as np
@@ -12,7 +12,10 @@ from scoring.background import Background
 from scoring.predictor import Predictor
 from scoring.table import Table
 
-__all__ = ["Game", "blocks"]
+__all__ = ["Game", "Worth", "blocks"]
+
+Worth = Callable[[Table, slice], NDArray[np.float64]]
+"""From rows and some of fixed coalitions to v (n_rows, n_some, n_outputs)."""
 
 
 class Game(Protocol):

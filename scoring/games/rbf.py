@@ -8,7 +8,6 @@ margins of all background rows are then matrix products.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 
 from scoring.background import Background
 from scoring.games.coupling import coupled_probabilities
-from scoring.games.game import blocks
+from scoring.games.game import Worth, blocks
 from scoring.predictor import EstimatorModel, OutputSpace, Predictor
 from scoring.table import Table
 
@@ -34,9 +33,6 @@ KEPT_BYTES = 256 * 2**20
 FAR = 60.0
 """An exponent beyond which nothing is left of a support vector's coefficient: 1e-26 of it. Smaller
 numbers would only be slower, for want of digits."""
-
-Worth = Callable[[Table], NDArray[np.float64]]
-"""From rows to v (n_rows, n_coalitions, n_outputs) of fixed coalitions."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +105,7 @@ class RbfGame:
         n_supports = len(self.expansion.supports)
         n_kept = len(masks) * n_supports * self.background.table.n_rows
         if 8 * n_kept > min(KEPT_BYTES, self.block_bytes):
-            return lambda rows: self.values(rows, masks)
+            return lambda rows, some: self.values(rows, masks[some])
         mask = masks.astype(np.float64)
         background = self._distances(self.background.table.codes)
         kept = np.empty((len(mask), n_supports, self.background.table.n_rows))
@@ -117,12 +113,13 @@ class RbfGame:
             absent = self._kernel((1 - mask[some]) @ background, n_supports)
             kept[some] = (absent * self.expansion.coefficients).transpose(0, 2, 1)
 
-        def worth(rows: Table) -> NDArray[np.float64]:
+        def worth(rows: Table, asked: slice) -> NDArray[np.float64]:
+            mask, absent = masks[asked].astype(np.float64), kept[asked]
             v = np.zeros((rows.n_rows, len(mask), len(self.predictor.output_names)))
             per_row = KINDS * len(mask) * max(n_supports, kept.shape[2] * v.shape[2])
             for some in blocks(rows.n_rows, max(1, self.block_bytes // 8 // per_row)):
                 present = self._kernel(mask @ self._distances(rows.codes[some]), n_supports)
-                margins = present @ kept + self.expansion.intercept
+                margins = present @ absent + self.expansion.intercept
                 outputs = self.expansion.outputs(margins, self.predictor.space)
                 # (coalitions, rows, background, outputs)
                 v[some] = np.einsum("b,crbo->rco", self.background.weights, outputs)

@@ -10,10 +10,13 @@ import orjson
 from numpy.typing import NDArray
 
 from scoring.errors import Violation
-from scoring.explanation import Scored
+from scoring.explanation import LocalExplanation, Scored
+from scoring.student import interval_factor
 from service.codec.rows import Rows
 
 __all__ = ["answer", "to_json", "to_response"]
+
+LEVEL = 0.95
 
 NOT_FINITE = "the model's answer is not a finite number; null stands in its place"
 
@@ -54,11 +57,30 @@ def answer(
         "additivity_gap": explanation.additivity_gap,
         "method": explanation.method,
         "coalitions_used": explanation.n_coalitions,
+        "standard_errors": _standard_errors(explanation),
+        "interval": _interval(explanation.degrees_of_freedom),
+        "background_error": explanation.background_error,
         **{name: value for name, value in optional.items() if value is not None},
         "warnings": [{"row": n.row, "column": n.column, "rule": n.rule} for n in notes],
         "errors": [{"row": int(row), "rule": NOT_FINITE} for row in _rows_in_error(scored)],
         "model": model,
     }
+
+
+def _standard_errors(explanation: LocalExplanation) -> NDArray[np.float64] | float | None:
+    """Nested like the values; one 0 for all of them where they are exact."""
+    errors = explanation.standard_errors
+    if errors is None or explanation.degrees_of_freedom is not None:
+        return None if errors is None else explanation.layout(errors)
+    return 0.0
+
+
+def _interval(degrees_of_freedom: int | None) -> dict[str, float] | None:
+    """How many standard errors to each side hold the exact value; None where these are 0."""
+    if degrees_of_freedom is None:
+        return None
+    factor = interval_factor(LEVEL, degrees_of_freedom)
+    return {"level": LEVEL, "degrees_of_freedom": degrees_of_freedom, "factor": factor}
 
 
 def _rows_in_error(scored: Scored) -> NDArray[np.intp]:
