@@ -19,7 +19,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from scoring import manifest, unpickle, verify, verify_exact
+from numpy.typing import NDArray
+
+from scoring import manifest, spaces, unpickle, verify, verify_exact
 from scoring.arrays import mapped, named_arrays, npy_bytes
 from scoring.errors import ArtifactCorrupt, ArtifactError, ArtifactUnsupported, ParameterError
 from scoring.exact import Exact
@@ -113,19 +115,17 @@ def load(path: str | os.PathLike[str], expect_sha256: str | None = None) -> Kern
     if not hasattr(kind, "restore"):
         raise ArtifactCorrupt(PICKLE, "it does not hold a scoring explainer", AGAIN)
     with _named(PICKLE):
-        verify.check_state(state)
+        for each in spaces.states(state):
+            verify.check_state(each)
     for who, attribute in MODELS.items():
         _take_model(state, attribute, forms[who], contents)
     explained = "surrogate" if state.get("surrogate") is not None else "model"
-    exact = state.get("exact")
     for who, attribute in MODELS.items():
         if state.get(attribute) is not None:
             is_explained = who == explained
-            base_values = state["base_values"] if is_explained and exact is None else None
             with _named(forms[who].file):
-                verify.check_model(state[attribute], state["background"], base_values)
-                if is_explained and exact is not None:
-                    verify_exact.check_answers(exact, state[attribute], state["background"])
+                for each in spaces.states(state):
+                    _check_model(each, attribute, is_explained=is_explained)
     actual = manifest.describe(state)
     for key, told in opened.said.items():
         if key in actual and not manifest.agrees(told, actual[key]):
@@ -154,6 +154,15 @@ def artifact_sha256(path: str | os.PathLike[str]) -> str:
     ArtifactError
     """
     return Manifest.open(Path(path)).sha256
+
+
+def _check_model(state: Mapping[str, Any], attribute: str, *, is_explained: bool) -> None:
+    """Hold a model against what is said of it in one output space."""
+    predictor, background, exact = state[attribute], state["background"], state.get("exact")
+    base_values = state["base_values"] if is_explained and exact is None else None
+    verify.check_model(predictor, background, base_values)
+    if is_explained and exact is not None:
+        verify_exact.check_answers(exact, predictor, background)
 
 
 @contextmanager
@@ -187,9 +196,14 @@ def _take_model(
     if predictor is None:
         return
     files = {name.replace(form.who, "model", 1): contents[name] for name in form.files}
-    own = _own_numbers(state, form.who)
+    own = _own_numbers(spaces.carrier(state), form.who)
     model = order.take(form.facts, files, predictor.schema, own)
     state[attribute] = replace(predictor, model=model)
+    if form.who == "model":
+        state["others"] = tuple(
+            replace(other, predictor=replace(other.predictor, model=model))
+            for other in state.get("others", ())
+        )
 
 
 def _contents(explainer: KernelScoringExplainer) -> tuple[dict[str, bytes], dict[str, Any]]:
@@ -197,15 +211,15 @@ def _contents(explainer: KernelScoringExplainer) -> tuple[dict[str, bytes], dict
     declared = get_type_hints(type(explainer))  # what is cached beside them is made anew
     state: dict[str, Any] = {name: getattr(explainer, name) for name in declared}
     state["report"] = manifest.plain(explainer.report)
+    state["others"] = tuple(replace(o, report=manifest.plain(o.report)) for o in explainer.others)
     models = {who: state[name] for who, name in MODELS.items() if state.get(name) is not None}
     carried = {who: _carried(explainer, who, predictor) for who, predictor in models.items()}
-    arrays = {
-        f"arrays/{name}.npy": array
-        for name, array in named_arrays(
-            {k: v for k, v in state.items() if k not in MODELS.values()}
-        )
-    }
-    names = {id(array): "array:" + file[7:-4] for file, array in arrays.items()}
+    kept = {name: value for name, value in state.items() if name not in MODELS.values()}
+    names: dict[int, str] = {}
+    arrays: dict[str, NDArray[Any]] = {}
+    for name, array in named_arrays(kept):  # what two spaces share is written once
+        if id(array) not in names:
+            names[id(array)], arrays[f"arrays/{name}.npy"] = f"array:{name}", array
     names |= {id(predictor.model): who for who, predictor in models.items()}
     pickled = unpickle.dumps(type(explainer).restore(state), names)
     contents = {file: npy_bytes(array) for file, array in arrays.items()}
@@ -224,10 +238,14 @@ def _contents(explainer: KernelScoringExplainer) -> tuple[dict[str, bytes], dict
 
 def _carried(explainer: KernelScoringExplainer, who: str, predictor: Predictor) -> order.Carried:
     """One model in its form."""
-    own, exact = _own_numbers(vars(explainer), who), explainer.exact
-    needs_columns = exact is not None and exact.encoding is None
+    carried, every = spaces.carrier(vars(explainer)), spaces.states(vars(explainer))
+    exacts = [state["exact"] for state in every if state.get("exact") is not None]
+    needs_columns = any(exact.encoding is None for exact in exacts)
     apart = who == "model" and (explainer.engineered is not None or needs_columns)
-    return order.carry(predictor, explainer.background, explainer.sample, own, taken_apart=apart)
+    own = _own_numbers(carried, who)
+    if who == "model":
+        predictor = carried["predictor"]
+    return order.carry(predictor, carried["background"], explainer.sample, own, taken_apart=apart)
 
 
 def _own_numbers(state: Mapping[str, Any], who: str) -> order.Numbers:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from scoring import kernel, kriging
 from scoring.background_error import background_error
+from scoring.calibrate import calibrated
 from scoring.coalitions import ENUMERATED_FEATURES, default_coalitions
 from scoring.errors import FidelityError, ParameterError
 from scoring.explainers.view import View
@@ -100,6 +101,7 @@ def distil(
         raise FidelityError(error, float(tolerance or 0), candidate.design.n_coalitions)
 
     candidate = kernel.certified(candidate, fitted, prefixes=True)
+    candidate = calibrated(candidate, measured, outputs, true_values, track)
     report = {
         "method": candidate.method,
         "n_coalitions": candidate.design.n_coalitions,

@@ -124,6 +124,11 @@ class Kernel:
             stages[last].n_coalitions,
         )
 
+    def by_stage(self, rows: Table, outputs: NDArray[np.float64]) -> list[Solution]:
+        """Explain a few rows from each prefix of the design, and from the whole."""
+        stages = (*self.prefixes, self.whole)
+        return list(self._finished(rows, outputs, stages, math.inf, errors=True))
+
     def _column_bytes(self) -> int:
         return (self.whole.n_coalitions + 2) * len(self.base_values)
 

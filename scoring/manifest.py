@@ -201,6 +201,15 @@ def _optional(state: Mapping[str, Any]) -> dict[str, Any]:
     if state.get("subset") is not None:
         names = names if players is None else players.names
         described["reported"] = [names[j] for j in state["subset"]]
+    if state.get("others"):
+        described["output_spaces"] = {
+            other.predictor.space: {
+                "output_names": other.predictor.output_names,
+                "method": other.method,
+                "fidelity": other.report,
+            }
+            for other in state["others"]
+        }
     if state.get("reason_codes") is not None:
         described["reason_codes"] = state["reason_codes"].describe()
     return described

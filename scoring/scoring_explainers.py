@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,14 +22,18 @@ from scoring.exact import Exact
 from scoring.explanation import LocalExplanation, Scored
 from scoring.games.choose import known_game
 from scoring.games.game import Game
-from scoring.games.rbf import Expansion, RbfGame
+from scoring.games.rbf import Expansion
 from scoring.kernel import BLOCK_BYTES, Kernel
 from scoring.players import Players
-from scoring.predictor import Predictor
+from scoring.predictor import OutputSpace, Predictor
 from scoring.reasons import ReasonCodes
+from scoring.spaces import Space, in_space
 from scoring.stages import Stage
 from scoring.sub_designs import SubDesigns
 from scoring.table import Table
+
+if TYPE_CHECKING:
+    pass
 
 __all__ = ["KernelScoringExplainer", "LinearScoringExplainer", "TreeScoringExplainer"]
 
@@ -59,6 +64,8 @@ class KernelScoringExplainer:
         `kernel` for coalitions in any case.
     engineered : whether to explain a pipeline's columns as well, for `get_raw=False`. The model
         then travels in a form that can be taken apart, which needs scikit-learn to be served.
+    output_spaces : spaces to explain besides the full explainer's own, of those that the model
+        has; `in_space` chooses one, and a request to the service may.
     interactions : whether to keep what `explain_interactions` needs, where values do not.
     reason_codes : texts per feature and direction that go with a row's strongest features; see
         `scoring.reasons`.
@@ -83,6 +90,7 @@ class KernelScoringExplainer:
     subset : the features that are reported, where not all are.
     surrogate : what is explained instead of the model, where the explainer is a mimic.
     engineered : the kernel over a pipeline's columns, where asked for.
+    others : what further output spaces have of their own, where asked for.
 
     Raises
     ------
@@ -108,6 +116,7 @@ class KernelScoringExplainer:
     subset: tuple[int, ...] | None = None
     surrogate: Predictor | None = None
     engineered: EngineeredKernel | None = None
+    others: tuple[Space, ...] = ()
     reason_codes: ReasonCodes | None = None
 
     def __init__(
@@ -120,6 +129,7 @@ class KernelScoringExplainer:
         n_coalitions: int | None = None,
         random_state: int = 0,
         method: Literal["auto", "kernel"] = "auto",
+        output_spaces: Sequence[OutputSpace] = (),
         engineered: bool = False,
         interactions: bool = False,
         reason_codes: Any = None,
@@ -128,7 +138,8 @@ class KernelScoringExplainer:
         block_bytes: int = BLOCK_BYTES,
         progress: bool = False,
     ) -> None:
-        from scoring.distil import check_knobs  # offline only
+        from scoring import attributes  # offline only: it needs scipy
+        from scoring.distil import check_knobs
         from scoring.probe import sample_row
         from scoring.source import source_of
 
@@ -141,11 +152,10 @@ class KernelScoringExplainer:
             raise ParameterError("method", "must be auto or kernel")
         source = source_of(explainer)
         view, schema = source.view, source.predictor.schema
-        reasons = _reasons(reason_codes, source)
+        self.reason_codes = attributes.reasons(reason_codes, source)
         rows = None if validation is None else schema.encode(validation)
-        knobs: dict[str, Any] = {"tolerance": tolerance, "strict": strict}
-        knobs |= {"n_coalitions": n_coalitions, "random_state": random_state}
-        knobs |= {"block_bytes": block_bytes, "show_progress": progress}
+        check_knobs(tolerance, n_coalitions, view.players.n_players)
+        self._refuse(view)
         self.predictor = source.predictor
         self.sample = sample_row(schema, view.initialization)
         self.name = name or "model"
@@ -153,22 +163,18 @@ class KernelScoringExplainer:
         self.block_bytes = block_bytes
         self.players = None if view.players.single else view.players
         self.subset = source.subset
-        self.reason_codes = reasons
-        check_knobs(tolerance, n_coalitions, view.players.n_players)
-        self._refuse(view)
-        exact = view.served if method == "auto" and n_coalitions is None else None
-        fitted = (
-            _exact(view, exact, rows, knobs | {"interactions": interactions})
-            if exact is not None
-            else _sampled(view, rows, knobs)
-        )
-        self.__dict__.update(fitted)
+        knobs: dict[str, Any] = {"tolerance": tolerance, "strict": strict}
+        knobs |= {"n_coalitions": n_coalitions, "random_state": random_state}
+        knobs |= {"block_bytes": block_bytes, "show_progress": progress}
+        way: dict[str, Any] = {**knobs, "method": method, "interactions": interactions}
+        self.__dict__.update(attributes.distilled(source, rows, **way))
+        self.others = attributes.further_spaces(explainer, source, output_spaces, rows, **way)
         if source.fidelity is not None:
             self.surrogate = view.predictor
             self.method = self._named(self.method)
             self.report["surrogate"] = source.fidelity
         if engineered:
-            over_columns, measured = _over_columns(source, rows, knobs)
+            over_columns, measured = attributes.over_columns(source, rows, knobs)
             self.engineered = over_columns
             self.report["engineered"] = measured
 
@@ -197,6 +203,32 @@ class KernelScoringExplainer:
         whole = Stage(self.operator, method, self.sub_designs)
         fixed = self.game, self.design, self.base_values, whole, self.players
         return Kernel(*fixed, self.prefixes)
+
+    @property
+    def output_spaces(self) -> tuple[OutputSpace, ...]:
+        """The output spaces that can be explained, the default first."""
+        return (self.predictor.space, *(other.predictor.space for other in self.others))
+
+    @cached_property
+    def _in_spaces(self) -> dict[str, KernelScoringExplainer]:
+        state = {name: getattr(self, name) for name in get_type_hints(type(self))}
+        every: dict[str, KernelScoringExplainer] = {self.predictor.space: self}
+        for other in self.others:
+            every[other.predictor.space] = self.restore(in_space(state, other))
+        return every
+
+    def in_space(self, output_space: str) -> KernelScoringExplainer:
+        """Return the explainer of one of the `output_spaces` alone.
+
+        Raises
+        ------
+        ParameterError
+            It was not distilled for this space.
+        """
+        if output_space not in self._in_spaces:
+            rule = f"must be one of {', '.join(self.output_spaces)}"
+            raise ParameterError("output_space", rule, "Distil with output_spaces for more.")
+        return self._in_spaces[output_space]
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -388,70 +420,3 @@ def _expect(view: Any, kinds: tuple[str, ...], rule: str) -> None:
     if view.structure is None or view.structure.kind not in kinds:
         fix = "Use KernelScoringExplainer, or another output_space."
         raise ParameterError("explainer", rule, fix)
-
-
-def _exact(
-    view: Any, served: Any, validation: Table | None, knobs: dict[str, Any]
-) -> dict[str, Any]:
-    """The attributes of an explainer that needs no coalitions."""
-    from scoring.distil_exact import report_exact
-
-    seed, tolerance = knobs["random_state"], knobs["tolerance"]
-    return {
-        "exact": served.exact if knobs["interactions"] else served.exact.light(),
-        "background": view.summary,
-        "base_values": served.base_values,
-        "method": served.method,
-        "report": report_exact(view, served, validation, seed, tolerance),
-    }
-
-
-def _sampled(view: Any, validation: Table | None, knobs: dict[str, Any]) -> dict[str, Any]:
-    """The attributes of an explainer that asks about coalitions."""
-    from scoring.distil import distil  # needs scipy
-
-    distilled = distil(view, validation, **knobs)
-    kernel = distilled.kernel
-    game = kernel.game
-    return {
-        "background": view.summary,
-        "design": kernel.design,
-        "operator": kernel.whole.operator,
-        "sub_designs": kernel.whole.sub_designs,
-        "prefixes": kernel.prefixes,
-        "base_values": kernel.base_values,
-        "report": distilled.report,
-        "method": kernel.method,
-        "expansion": game.expansion if isinstance(game, RbfGame) else None,
-    }
-
-
-def _reasons(given: Any, source: Any) -> ReasonCodes | None:
-    """Reason codes, checked against what will be explained."""
-    from scoring.reasons import reason_codes_of
-
-    names, outputs = source.view.players.names, source.predictor.output_names
-    if source.subset is not None:  # what is not reported is no reason either
-        names = tuple(names[j] for j in source.subset)
-    return None if given is None else reason_codes_of(given, names, outputs)
-
-
-def _over_columns(
-    source: Any, validation: Table | None, knobs: dict[str, Any]
-) -> tuple[EngineeredKernel, dict[str, Any]]:
-    """Distil a pipeline's columns as well; the kernel and its report."""
-    from scoring.distil import distil
-
-    if source.engineered is None:
-        rule = "must be false for this explainer: only a TabularExplainer of a pipeline has columns"
-        raise ParameterError("engineered", rule)
-    view, cut = source.engineered(), source.view.engineering
-    rows = None if validation is None else cut.table(validation)
-    asked = knobs["n_coalitions"] or view.n_coalitions
-    if asked is not None:  # of features, which are fewer
-        knobs = knobs | {"n_coalitions": max(asked, 2 * view.players.n_players)}
-    made = distil(view, rows, **knobs)
-    feature_map = None if source.summed is None else source.summed.feature_map
-    kernel, whole = made.kernel, made.kernel.whole
-    fixed = kernel.design, whole.operator, kernel.base_values, kernel.method, whole.sub_designs
-    return EngineeredKernel(cut.columns, feature_map, view.summary, *fixed), made.report

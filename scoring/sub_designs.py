@@ -2,12 +2,13 @@
 
 A design is cut into groups that share no sampled coalition, and each group estimates the values
 alone. How far the groups are apart, times a factor, is the standard error of the whole design's
-estimate. For least squares the factor is that of a mean of draws without replacement (Cochran,
-"Sampling Techniques", 1977, section 2.6). For kriging the
-whole design is better than the mean of its parts by more than that, and by how much follows from
-its own prior: the factor is the ratio of the expected error of the whole to the expected spread
-of the groups. The prior's variance cancels in it, so the scale of an error is always measured, on
-the row at hand.
+estimate. Distillation measures the factor (`scoring.calibrate`); here is where it starts.
+
+For least squares it is that of a mean of draws without replacement (Cochran, "Sampling
+Techniques", 1977, section 2.6). For kriging the whole design is better than the mean of its parts
+by more than that, and by how much follows from its own prior: the factor is the ratio of the
+expected error of the whole to the expected spread of the groups. The prior's variance cancels in
+it, so the scale of an error is always measured, on the row at hand.
 
 With n_groups - 1 degrees of freedom, Student's t makes intervals of it (Student, "The probable
 error of a mean", 1908).

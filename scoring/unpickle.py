@@ -46,6 +46,7 @@ from scoring.scoring_explainers import (
     LinearScoringExplainer,
     TreeScoringExplainer,
 )
+from scoring.spaces import Space
 from scoring.stages import Stage
 from scoring.sub_designs import SubDesigns
 from scoring.table import Table
@@ -79,6 +80,7 @@ CLASSES: dict[tuple[str, str], type] = {
     ("scoring.scoring_explainers", "KernelScoringExplainer"): KernelScoringExplainer,
     ("scoring.scoring_explainers", "LinearScoringExplainer"): LinearScoringExplainer,
     ("scoring.scoring_explainers", "TreeScoringExplainer"): TreeScoringExplainer,
+    ("scoring.spaces", "Space"): Space,
     ("scoring.stages", "Stage"): Stage,
     ("scoring.sub_designs", "SubDesigns"): SubDesigns,
     ("scoring.table", "Table"): Table,

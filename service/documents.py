@@ -119,7 +119,8 @@ class SchemaDocument(BaseModel):
     features: list[FeatureDocument]
     classes: list[ClassDocument]
     outputs: list[str] = Field(description="The outputs that are explained.")
-    output_space: str
+    output_space: str = Field(description="The one that is explained by default.")
+    output_spaces: list[str] = Field(description="Those that a request may choose from.")
     sample: dict[str, Any] = Field(description="A body that works when it is posted back.")
 
 
@@ -144,6 +145,23 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"model": ErrorDocument} for status in statuses}
 
 
+OPTIONS = [
+    {
+        "name": "output_space",
+        "in": "query",
+        "description": "One of the model's `output_spaces`; by default the first.",
+        "schema": {"type": "string", "enum": ["probability", "margin", "value"]},
+    },
+    {
+        "name": "deadline_ms",
+        "in": "query",
+        "description": "When to stop asking about coalitions: values come from a shorter design "
+        "then, with larger standard errors. Exact values are not cut short.",
+        "schema": {"type": "number", "exclusiveMinimum": 0, "maximum": 600_000},
+    },
+]
+
+
 def request_document(samples: Mapping[str, dict[str, dict[str, Any]]]) -> dict[str, Any]:
     """Document the rows that `/score` takes, with a sample of each model in `samples`."""
     orientations = [
@@ -166,4 +184,4 @@ def request_document(samples: Mapping[str, dict[str, dict[str, Any]]]) -> dict[s
         for name, sample in samples.items()
     }
     content = {"application/json": {"schema": {"anyOf": orientations}, "examples": examples}}
-    return {"requestBody": {"required": True, "content": content}}
+    return {"requestBody": {"required": True, "content": content}, "parameters": OPTIONS}

@@ -23,6 +23,7 @@ from starlette.exceptions import HTTPException
 from scoring.errors import RowsError, Violation
 
 __all__ = [
+    "BadOption",
     "BodyTooLarge",
     "BrokenBody",
     "Refusal",
@@ -47,6 +48,12 @@ class Refusal(Exception):
     def __init__(self, message: str, headers: Mapping[str, str] | None = None) -> None:
         self.message, self.headers = message, headers
         super().__init__(message)
+
+
+class BadOption(Refusal):
+    """The query asks for what there is not."""
+
+    status, code = 422, "invalid_option"
 
 
 class BrokenBody(Refusal):

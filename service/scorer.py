@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from scoring import artifact
 from scoring.errors import ParameterError
 from scoring.explanation import Scored
-from scoring.predictor import Predictor
+from scoring.predictor import OutputSpace, Predictor
 from scoring.schema import FeatureSchema
 from scoring.table import Table
+from service.options import Options
 from service.settings import NAME, Source
 
 __all__ = ["Explainer", "Scorer", "load_scorers"]
@@ -42,7 +43,14 @@ class Explainer(Protocol):
     def version(self) -> str:
         """The version given at distillation."""
 
-    def score(self, table: Table) -> Scored:
+    @property
+    def output_spaces(self) -> tuple[OutputSpace, ...]:
+        """The output spaces that it explains, the default first."""
+
+    def in_space(self, output_space: str) -> Explainer:
+        """Return the explainer of one of them."""
+
+    def score(self, rows: Table, deadline_ms: float | None = None) -> Scored:
         """Predict and explain."""
 
 
@@ -88,15 +96,26 @@ class Scorer:
             "classes": [{"label": label, "name": name} for label, name in pairs],
             "outputs": predictor.output_names,
             "output_space": predictor.space,
+            "output_spaces": self.output_spaces,
         }
 
-    def score(self, table: Table) -> Scored:
+    @property
+    def output_spaces(self) -> tuple[str, ...]:
+        """What a request may choose from, the default first."""
+        return self.explainer.output_spaces
+
+    def score(self, table: Table, options: Options | None = None) -> Scored:
         """Predict and explain rows."""
-        return self.explainer.score(table)
+        options = options or Options()
+        space = options.output_space
+        explainer = self.explainer if space is None else self.explainer.in_space(space)
+        return explainer.score(table, options.deadline_ms)
 
     def warm_up(self) -> None:
-        """Score the sample: what cannot answer is found before the first client comes."""
-        self.score(Table(self.sample[np.newaxis], self.schema.code_tables))
+        """Score the sample in every space: what cannot answer is found before a client comes."""
+        sample = Table(self.sample[np.newaxis], self.schema.code_tables)
+        for space in self.output_spaces:
+            self.score(sample, Options(space))
 
 
 def load_scorers(sources: Iterable[Source]) -> dict[str, Scorer]:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 from sklearn.datasets import load_breast_cancer
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
@@ -156,6 +157,27 @@ def sampled():
     full = TabularExplainer(LogisticRegression().fit(x, data.target), x, n_background=5)
     exact, kernel = KernelScoringExplainer(full), KernelScoringExplainer(full, method="kernel")
     return exact, kernel, x[::71]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n", [14, 30])
+@pytest.mark.parametrize(
+    "model", [LogisticRegression(), RandomForestClassifier(20, random_state=0)]
+)
+def test_intervals_of_a_model_hold_its_exact_values_as_often_as_they_say(model, n):
+    """Over 20 designs, for rows that nothing was measured on."""
+    data = load_breast_cancer()
+    x = StandardScaler().fit_transform(data.data)[:, :n]
+    full = TabularExplainer(model.fit(x, data.target), x, n_background=4)
+    rows, validation = x[5::80], x[::40]
+    truth = full.view._exact(full.summary).values(full.predictor.schema.encode(rows))
+    covered = []
+    for seed in range(SEEDS):
+        options = {"validation": validation, "n_coalitions": 700, "random_state": seed}
+        kernel = KernelScoringExplainer(full, method="kernel", **options)
+        low, high = kernel.explain_local(rows).intervals()
+        covered.append(((low <= truth) & (truth <= high)).mean())
+    assert 0.90 <= np.mean(covered) <= 0.99
 
 
 def test_exact_values_have_no_error(sampled):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, Literal, get_args
@@ -20,7 +21,7 @@ from scoring.explanation import GlobalExplanation, LocalExplanation
 from scoring.features import Engineering, engineering_of
 from scoring.measure import progress
 from scoring.players import Groups, Players
-from scoring.predictor import OutputSpace, Predictor
+from scoring.predictor import OutputSpace, Predictor, adapt
 from scoring.probe import mixed_rows
 from scoring.schema import Names
 from scoring.structure import Structure, structure_of
@@ -160,6 +161,27 @@ class TabularExplainer:
     def classes(self) -> tuple[str, ...]:
         """The classes' names, in the model's order; () for a regression."""
         return self.predictor.classes
+
+    def in_space(self, output_space: OutputSpace) -> TabularExplainer:
+        """Return the same explainer in another output space of the model.
+
+        Raises
+        ------
+        ParameterError
+            The model does not have it.
+        """
+        view = self.view
+        own, probe = view.predictor, view.initialization.take(slice(0, 100))
+        predictor = adapt(own.model, own.schema, output_space, own.classes or None, probe)
+        method: Method = "kernel" if self._method == "kernel" else "auto"
+        found = _without_coalitions(
+            predictor, view.engineering, view.initialization, view.players, method
+        )
+        made: TabularExplainer = copy.copy(self)
+        made.__dict__.pop("engineered", None)  # which was made for this space
+        made.view = replace(view, predictor=predictor, **found)
+        made._method = method
+        return made
 
     @cached_property
     def engineered(self) -> View:

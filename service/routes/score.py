@@ -12,6 +12,7 @@ from service.documents import ScoreDocument, request_document, responses
 from service.errors import UnknownModel
 from service.limits import Workers, read_body
 from service.metrics import Metrics
+from service.options import Options, options_of
 from service.scorer import Scorer
 from service.settings import Settings
 
@@ -29,8 +30,9 @@ def router(
 
     async def respond(request: Request, scorer: Scorer) -> Response:
         codec.check_media_type(request.headers)
+        options = options_of(request.query_params.multi_items(), scorer.output_spaces)
         body = await read_body(request, settings.max_body_bytes)
-        content, n_rows = await workers.run(_work, body, scorer, settings.max_rows)
+        content, n_rows = await workers.run(_work, body, scorer, options, settings.max_rows)
         metrics.rows.labels(scorer.name).inc(n_rows)
         return Response(content, media_type="application/json")
 
@@ -62,8 +64,8 @@ def router(
     return routes
 
 
-def _work(body: bytes, scorer: Scorer, max_rows: int) -> tuple[bytes, int]:
+def _work(body: bytes, scorer: Scorer, options: Options, max_rows: int) -> tuple[bytes, int]:
     """From body to body, on a worker thread; the number of rows with it."""
     rows = codec.to_rows(body, scorer.schema, max_rows)
-    scored = scorer.score(rows.table)
+    scored = scorer.score(rows.table, options)
     return codec.to_response(scored, rows, scorer.model), rows.table.n_rows

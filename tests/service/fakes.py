@@ -78,7 +78,16 @@ class FakeExplainer:
         names = ("stays", "moves")
         return Predictor(self.model, self.model.schema, "probability", names, names)
 
-    def score(self, table: Table) -> Scored:
+    @property
+    def output_spaces(self) -> tuple[OutputSpace, ...]:
+        return ("probability",)
+
+    def in_space(self, output_space: str) -> FakeExplainer:
+        assert output_space == "probability"
+        return self
+
+    def score(self, rows: Table, deadline_ms: float | None = None) -> Scored:
+        table = rows
         outputs = self.predictor.outputs(table)
         yes = np.nan_to_num(table.codes) * self.model.weights
         yes[np.isnan(outputs).any(axis=1)] = np.nan

@@ -309,12 +309,12 @@ def test_no_more_are_explained_at_a_time_than_is_set(serve):
     scorer, busy, most = fake_scorer(), [], []
     really_score = scorer.explainer.score
 
-    def slow(table):
+    def slow(table, deadline_ms):
         busy.append(1)
         most.append(len(busy))
         time.sleep(0.02)
         busy.pop()
-        return really_score(table)
+        return really_score(table, deadline_ms)
 
     object.__setattr__(scorer.explainer, "score", slow)
     client = serve(Settings(concurrency=2), {"houses": scorer})
