@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from scoring.errors import LISTED_VIOLATIONS, RowsError, Violation
 from scoring.feature import Feature
+from scoring.texts import encodable
 
 __all__ = ["Violations", "encode_categories", "encode_numbers"]
 
@@ -125,12 +126,27 @@ def encode_categories(
             violations.add(row, feature.name, f"must be {rule}, not {_kind_of(value)}")
         elif (code := codes.get(value)) is not None:
             out[row] = code
+        elif feature.allows_unseen and not _holds(feature.category_dtype, value):
+            violations.add(row, feature.name, "must fit the type of the categories")
         elif feature.allows_unseen:
             out[row] = unseen.setdefault(value, len(codes) + len(unseen))
             notes.add(row, feature.name, "holds a category that training never saw")
         else:
             violations.add(row, feature.name, "must be one of the categories that training saw")
     return feature.categories + tuple(unseen)
+
+
+def _holds(dtype: str | None, value: Any) -> bool:
+    """Whether a category that training never saw can stand beside those that it saw."""
+    if isinstance(value, str):
+        return encodable(value)
+    kind = np.dtype(dtype or "int64")
+    if kind.kind == "f":
+        limit = 2 ** (np.finfo(kind).nmant + 1)  # up to here every whole number is one of its own
+        return bool(-limit <= value <= limit)
+    if kind.kind not in "iu":
+        return bool(-(2**63) <= value < 2**63)
+    return bool(np.iinfo(kind).min <= value <= np.iinfo(kind).max)
 
 
 def _is_missing_scalar(value: Any) -> bool:

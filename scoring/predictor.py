@@ -14,6 +14,7 @@ from scoring.errors import ModelError, ParameterError
 from scoring.network import Network, is_network
 from scoring.schema import FeatureSchema, Names
 from scoring.table import Table, to_array, to_frame
+from scoring.texts import encodable
 
 __all__ = [
     "CallableModel",
@@ -249,6 +250,8 @@ def display_names(labels: Sequence[Any], classes: Names | None) -> tuple[str, ..
     or a mixture of both, would swap classes silently, so they are refused.
     """
     own = tuple(str(label) for label in labels)
+    if not all(encodable(str(name)) for name in (*own, *(classes or ()))):
+        raise ParameterError("classes", "must have names that UTF-8 can write")
     if classes is None or not own:
         return own
     shown = tuple(str(name) for name in classes)

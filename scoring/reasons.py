@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from scoring.errors import ParameterError
 from scoring.forms.refused import Unsound
+from scoring.texts import encodable
 
 __all__ = ["ReasonCodes", "check", "reason_codes_of"]
 
@@ -136,4 +137,6 @@ def _problems(
         for way, text in ways.items():
             if not isinstance(text, str) or not 0 < len(text) <= LONGEST:
                 found.append(f"the text of {feature!r} {way} must have 1 to {LONGEST} characters")
+            elif not encodable(text):
+                found.append(f"the text of {feature!r} {way} must be what UTF-8 can write")
     return found

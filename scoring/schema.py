@@ -13,6 +13,7 @@ from scoring.encode import Violations, encode_categories, encode_numbers
 from scoring.errors import ParameterError, RowsError, Violation
 from scoring.feature import Feature, Kind
 from scoring.table import Table
+from scoring.texts import encodable
 
 __all__ = ["FeatureSchema", "Names", "infer_for", "is_frame"]
 
@@ -210,6 +211,8 @@ def _names(x: Any, names: Names | None, *, named: bool) -> list[str]:
         raise ParameterError("features", "must equal the DataFrame's columns", fix)
     if len(set(chosen)) != width:
         raise ParameterError("features", "must not repeat a name", "Give every column its own.")
+    if not all(encodable(name) for name in chosen):
+        raise ParameterError("features", "must have names that UTF-8 can write")
     return chosen
 
 

@@ -50,6 +50,7 @@ from scoring.spaces import Space
 from scoring.stages import Stage
 from scoring.sub_designs import SubDesigns
 from scoring.table import Table
+from scoring.texts import encodable
 from scoring.trees.forest import Forest
 from scoring.trees.game import TreeGame
 from scoring.trees.tables import Tables
@@ -132,9 +133,10 @@ def loads(data: bytes, resolve: Resolve, file: str) -> tuple[type, dict[str, Any
     _scan(data, file)
     try:
         root = _Unpickler(io.BytesIO(data), file).load()
-        if not isinstance(root, _StandIn):
+        kind = _stands_for(root)
+        if kind is None:
             raise TypeError("it does not hold an explainer")
-        return root.stands_for, _Builder(resolve).attributes(root)
+        return kind, _Builder(resolve).attributes(root, kind)
     except ArtifactError:
         raise
     except (*MALFORMED, RecursionError, MemoryError) as error:
@@ -171,25 +173,35 @@ class _Pickler(pickle.Pickler):
 
 
 class _StandIn:
-    """What the unpickler makes instead of an object of ours: it holds a state and does nothing."""
+    """What the unpickler makes instead of an object of ours: it holds a state and does nothing.
 
-    stands_for: type
-    state: Any = None
+    What it stands for is looked up by its class, never asked of the object.
+    """
+
+    __slots__ = ("state",)
+
+    state: Any
 
     def __setstate__(self, state: Any) -> None:
         self.state = state
 
 
-class _Named:
-    """A persistent id, until the builder looks it up."""
+class _Named(str):
+    """A persistent id, until the builder looks it up; no state can be given to it."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    __slots__ = ()
+
+    def __setstate__(self, state: Any) -> None:
+        raise TypeError("a reference is given a state")
 
 
-STAND_INS = {
-    names: type(names[1], (_StandIn,), {"stands_for": kind}) for names, kind in CLASSES.items()
-}
+STAND_INS = {names: type(names[1], (_StandIn,), {"__slots__": ()}) for names in CLASSES}
+STAND_FOR = {stand_in: CLASSES[names] for names, stand_in in STAND_INS.items()}
+
+
+def _stands_for(value: Any) -> type | None:
+    """The class that a stand-in is for; None for anything else."""
+    return STAND_FOR.get(type(value))
 
 
 class _Unpickler(pickle.Unpickler):
@@ -258,9 +270,9 @@ class _Builder:
     def __init__(self, resolve: Resolve) -> None:
         self.resolve = resolve
 
-    def attributes(self, stand_in: _StandIn) -> dict[str, Any]:
-        """Build the attributes of one object."""
-        kind, state = stand_in.stands_for, stand_in.state
+    def attributes(self, stand_in: _StandIn, kind: type) -> dict[str, Any]:
+        """Build the attributes of one object of a class."""
+        state = stand_in.state
         annotations = _annotations(kind)
         if type(state) is not dict or not all(name in annotations for name in state):
             raise TypeError(f"{kind.__name__} has other attributes")
@@ -281,10 +293,12 @@ class _Builder:
             return self.value(value, hint, where)
         if not self._may_be(value, hint):
             raise TypeError(f"{where} is of another type")
-        if isinstance(value, _Named):
-            return self._named(value.name, hint, where)
-        if isinstance(value, _StandIn):
-            return value.stands_for(**self.attributes(value))
+        if type(value) is str and not encodable(value):
+            raise TypeError(f"{where} is no text that UTF-8 can write")
+        if type(value) is _Named:
+            return self._named(str(value), hint, where)
+        if (kind := _stands_for(value)) is not None:
+            return kind(**self.attributes(value, kind))
         if origin is tuple:
             each = arguments[:1] * len(value) if arguments[1:] == (...,) else arguments
             return tuple(self.value(v, h, where) for v, h in zip(value, each, strict=True))
@@ -301,6 +315,8 @@ class _Builder:
             return [self.plain(item, where) for item in value]
         if type(value) not in (str, int, float, bool, NoneType):
             raise TypeError(f"{where} is of another type")
+        if type(value) is str and not encodable(value):
+            raise TypeError(f"{where} is no text that UTF-8 can write")
         return value
 
     def _may_be(self, value: Any, hint: Any) -> bool:
@@ -309,11 +325,11 @@ class _Builder:
         if origin is Literal:
             return type(value) is str and value in get_args(hint)
         if origin is np.ndarray or hint is Model:
-            return isinstance(value, _Named)
+            return type(value) is _Named
         if origin in (tuple, dict):
             return type(value) is origin
         if hint in CLASSES.values():
-            return isinstance(value, _StandIn) and value.stands_for is hint
+            return _stands_for(value) is hint
         if hint is float:
             return type(value) in (float, int)
         return hint is Any or type(value) is hint

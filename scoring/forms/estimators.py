@@ -62,7 +62,7 @@ def sklearn_trees(root: Any) -> Iterator[Any]:
 
 
 def check_estimator(root: Any) -> None:
-    """Check every tree and support vector machine in an estimator.
+    """Check every tree, support vector machine and vectorizer of texts in an estimator.
 
     Raises
     ------
@@ -77,6 +77,8 @@ def check_estimator(root: Any) -> None:
             _check_support_vectors(part)
         if hasattr(part, "n_features_in_"):
             _check_width(part)
+        if hasattr(part, "decode_error") and getattr(part, "input", None) != "content":
+            raise Unsound("a vectorizer opens the files that its rows name")
 
 
 def _name(part: Any) -> str:

@@ -22,6 +22,7 @@ from scoring.forms.refused import FormRefused
 from scoring.games.rbf import Expansion
 from scoring.predictor import EstimatorModel, Model, OutputSpace, Predictor
 from scoring.schema import FeatureSchema
+from scoring.texts import encodable
 
 __all__ = ["Carried", "carry", "check_form", "take"]
 
@@ -135,6 +136,7 @@ def _are_labels(labels: Any) -> bool:
     kinds = (str, bool) if not labels or isinstance(labels[0], (str, bool)) else (int, float)
     in_range = all(isinstance(n, (str, bool)) or abs(n) < 2**63 for n in labels if type(n) in kinds)
     known = all(type(label) in kinds for label in labels)
+    known = known and all(encodable(label) for label in labels if isinstance(label, str))
     return known and in_range and len(set(labels)) == len(labels)
 
 

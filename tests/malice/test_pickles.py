@@ -101,6 +101,15 @@ def program(*opcodes):
     return b"\x80\x05" + b"".join(opcodes) + b"."
 
 
+def impostor(code):
+    """A reference that a state makes a stand-in, for a "class" with code in its annotations."""
+    notes = b"}" + text("__annotations__") + b"}" + text("x") + text(code) + b"ss"
+    other = text("array:q") + b"Q" + notes + b"b"
+    state = b"}" + text("stands_for") + other + b"s" + text("state") + b"}s"
+    slots = b"}" + text("__class__") + named("scoring.table", "Table") + b"s"
+    return program(text("array:p") + b"Q" + state + slots + b"\x86b")
+
+
 FEATURE, TABLE = named("scoring.schema", "Feature"), named("scoring.table", "Table")
 STATE = b"}" + text("name") + text("x") + b"s"
 HAND_MADE = {
@@ -118,6 +127,7 @@ HAND_MADE = {
     "a memo": program(FEATURE, b")\x81\x94"),
     "a state for a class": program(FEATURE, STATE, b"b"),
     "a state for a reference": program(text("array:operator"), b"Q", STATE, b"b"),
+    "a reference that becomes a class": impostor("exit(3)"),
     "a state for a list": program(b"]", STATE, b"b"),
     "a reference that is no text": program(b"K\x01Q"),
     "a class instead of an object": program(FEATURE),

@@ -1,0 +1,82 @@
+"""Values and texts that break what is behind the checks: none gets through them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.compose import ColumnTransformer
+from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
+
+from scoring import unpickle
+from scoring.errors import ArtifactCorrupt, ParameterError, RowsError
+from scoring.explainers import TabularExplainer
+from scoring.feature import Feature
+from scoring.forms import skops
+from scoring.scoring_explainers import KernelScoringExplainer
+
+HALF = "\ud800"
+
+
+@pytest.mark.parametrize("kind", [CountVectorizer, TfidfVectorizer, HashingVectorizer])
+@pytest.mark.parametrize("source", ["filename", "file"])
+def test_a_vectorizer_that_opens_files_is_refused(kind, source):
+    vectorizer = kind(input=source)
+    with pytest.raises(ArtifactCorrupt, match="opens the files that its rows name"):
+        skops.read(skops.write(make_pipeline(vectorizer, LogisticRegression())))
+    skops.read(skops.write(make_pipeline(kind(), LogisticRegression())))
+
+
+def explained(dtype, values):
+    rng = np.random.default_rng(0)
+    rows = pd.DataFrame(
+        {"x": rng.normal(size=60), "zip": pd.Categorical(rng.choice(values, 60).astype(dtype))}
+    )
+    encoder = OneHotEncoder(handle_unknown="ignore")
+    steps = ColumnTransformer([("c", encoder, ["zip"])], remainder="passthrough")
+    model = make_pipeline(steps, LogisticRegression()).fit(rows, rows["x"] > 0)
+    return KernelScoringExplainer(TabularExplainer(model, rows))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "values", "given"),
+    [
+        ("int64", [1, 2], [10**30]),
+        ("int64", [1, 2], [1e300]),
+        ("int8", [1, 2], [257]),
+        ("uint8", [1, 2], [257]),
+        ("uint8", [1, 2], [-1]),
+        ("int64", [-1, 0, 1], [2**63]),
+        ("float32", [1, 2], [2**24, 2**24 + 1]),
+        ("float64", [1, 2], [2**53, 2**53 + 1]),
+    ],
+)
+def test_a_category_that_no_column_holds_is_the_clients_mistake(dtype, values, given):
+    explainer = explained(dtype, values)
+    rows = [{"x": 0.5, "zip": value} for value in given]
+    schema = explainer.predictor.schema
+    with pytest.raises(RowsError, match="must fit the type of the categories"):
+        schema.encode_columns({k: [r[k] for r in rows] for k in rows[0]})
+    explainer.score(schema.encode_columns({"x": [0.5], "zip": [5]}))  # one more is welcome
+
+
+def test_half_a_character_is_no_text_at_distillation():
+    rows = np.random.default_rng(0).normal(size=(30, 2))
+    model = LogisticRegression().fit(rows, rows[:, 0] > 0)
+    with pytest.raises(ParameterError, match="features must have names that UTF-8 can write"):
+        TabularExplainer(model, rows, features=[HALF, "b"])
+    with pytest.raises(ParameterError, match="classes must have names that UTF-8 can write"):
+        TabularExplainer(model, rows, classes=[HALF, "b"])
+    full = TabularExplainer(model, rows)
+    codes = {full.features[0]: {"increases": HALF}}
+    with pytest.raises(ParameterError, match="must be what UTF-8 can write"):
+        KernelScoringExplainer(full, reason_codes=codes)
+
+
+def test_half_a_character_in_a_pickle_is_refused():
+    data = unpickle.dumps(Feature(HALF), {})
+    with pytest.raises(ArtifactCorrupt, match="no text that UTF-8 can write"):
+        unpickle.loads(data, lambda name: name, "scoring_explainer.pkl")
