@@ -218,7 +218,7 @@ def _contents(explainer: KernelScoringExplainer) -> tuple[dict[str, bytes], dict
     names: dict[int, str] = {}
     arrays: dict[str, NDArray[Any]] = {}
     for name, array in named_arrays(kept):  # what two spaces share is written once
-        if id(array) not in names:
+        if not (name.startswith("others.") and id(array) in names):
             names[id(array)], arrays[f"arrays/{name}.npy"] = f"array:{name}", array
     names |= {id(predictor.model): who for who, predictor in models.items()}
     pickled = unpickle.dumps(type(explainer).restore(state), names)

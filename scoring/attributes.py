@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from scoring.distil import distil
-from scoring.distil_exact import report_exact
+from scoring.distil_exact import no_more_than_needed, report_exact
 from scoring.engineered import EngineeredKernel
 from scoring.errors import ParameterError
 from scoring.games.rbf import RbfGame
@@ -66,12 +66,13 @@ def _exact(
 ) -> dict[str, Any]:
     """The attributes of an explainer that needs no coalitions."""
     seed, tolerance = knobs["random_state"], knobs["tolerance"]
+    served, error = no_more_than_needed(view, served, validation, seed, tolerance)
     return {
         "exact": served.exact if interactions else served.exact.light(),
         "background": view.summary,
         "base_values": served.base_values,
         "method": served.method,
-        "report": report_exact(view, served, validation, seed, tolerance),
+        "report": report_exact(view, served, validation, seed, tolerance, error),
     }
 
 

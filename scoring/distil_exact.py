@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from scoring.explainers.view import ExactFull, Full, View
+from scoring.games.link import LinkGame
 from scoring.measure import relative_rms
 from scoring.probe import mixed_rows
 from scoring.table import Table
 from scoring.trees.game import TreeGame
 
-__all__ = ["report_exact"]
+__all__ = ["no_more_than_needed", "report_exact"]
+
+PRECISIONS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10)
+"""Of series, the shortest first."""
 
 MEASURED_ROWS = 64
 
@@ -24,28 +29,54 @@ TIMED_SECONDS = 0.05
 """How long one row is explained again and again for its time."""
 
 
-def report_exact(
+def no_more_than_needed(
     view: View, served: ExactFull, validation: Table | None, seed: int, tolerance: float | None
+) -> tuple[ExactFull, float]:
+    """Cut a series short where a tolerance allows it; with the relative RMS error that this costs.
+
+    Parameters
+    ----------
+    validation : held-out rows to measure on; without them, rows mixed from the initialization set.
+    """
+    game = served.exact.game
+    if tolerance is None or not isinstance(game, LinkGame) or game.link != "logit":
+        return served, 0.0
+    rows = _measured(view, served, validation, seed)[0]
+    truth = served.values(rows)
+    for precision in PRECISIONS:
+        shorter = replace(served.exact, game=replace(game, precision=precision))
+        candidate = replace(served, exact=shorter)
+        values = candidate.values(rows)
+        relative = relative_rms(values, truth)
+        if relative <= tolerance:
+            error = float(np.sqrt(np.mean((values - truth) ** 2)))
+            measured = replace(served.exact, game=replace(game, precision=precision, error=error))
+            return replace(served, exact=measured), relative
+    return served, 0.0
+
+
+def report_exact(
+    view: View,
+    served: ExactFull,
+    validation: Table | None,
+    seed: int,
+    tolerance: float | None,
+    error: float = 0.0,
 ) -> dict[str, Any]:
     """Hold an exact game against the model on rows that it was not checked on.
 
     Parameters
     ----------
     validation : held-out rows; without them, rows mixed from the initialization set.
+    error : relative RMS error of a series that was cut short.
     """
-    rows, rows_from = validation, "validation"
-    if rows is None:
-        rows = mixed_rows(view.initialization, MEASURED_ROWS, seed + 1)
-        rows_from = "mixed features"
-    seconds = _seconds(served, rows.take(slice(0, 1)))
-    affordable = max(1, min(rows.n_rows, MEASURED_ROWS, int(MEASURED_SECONDS / seconds)))
-    rows = rows.take(np.linspace(0, rows.n_rows - 1, affordable).astype(np.intp))
+    rows, rows_from = _measured(view, served, validation, seed)
     outputs, values = view.predictor.outputs(rows), served.values(rows)
     gap = np.abs(served.base_values + values.sum(axis=1) - outputs).max()
     report: dict[str, Any] = {
         "method": served.method,
         "n_coalitions": 0,
-        "relative_rms_error": 0.0,
+        "relative_rms_error": error,
         "tolerance": tolerance,
         "within_tolerance": None if tolerance is None else True,
         "reference": "none is needed: the values are exact; the gap says whether they add up",
@@ -63,6 +94,17 @@ def report_exact(
             "mebibytes": game.tables.entries.nbytes / 2**20,
         }
     return report
+
+
+def _measured(view: View, served: ExactFull, rows: Table | None, seed: int) -> tuple[Table, str]:
+    """As many rows as there is time for, and where they are from."""
+    rows_from = "validation"
+    if rows is None:
+        rows = mixed_rows(view.initialization, MEASURED_ROWS, seed + 1)
+        rows_from = "mixed features"
+    seconds = _seconds(served, rows.take(slice(0, 1)))
+    affordable = max(1, min(rows.n_rows, MEASURED_ROWS, int(MEASURED_SECONDS / seconds)))
+    return rows.take(np.linspace(0, rows.n_rows - 1, affordable).astype(np.intp)), rows_from
 
 
 def _background_error(view: View, served: ExactFull, rows: Table) -> dict[str, Any]:

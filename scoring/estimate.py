@@ -18,7 +18,8 @@ class Estimate:
     ----------
     values : float64 (n_rows, n_players, n_outputs).
     standard_errors : as many, 0 for exact values; None where there is nothing to tell them from.
-    degrees_of_freedom : of the standard errors; None where they are 0 or unknown.
+    degrees_of_freedom : of the standard errors; None where they are 0, unknown, or the same for
+        all rows.
     method : how the values were computed.
     n_coalitions : how many coalitions were asked about.
     """
@@ -30,6 +31,11 @@ class Estimate:
     n_coalitions: int
 
     @classmethod
-    def exact(cls, values: NDArray[np.float64], method: str) -> Estimate:
-        """Values that have no error of sampling."""
-        return cls(values, np.zeros(values.shape), None, method, 0)
+    def exact(cls, values: NDArray[np.float64], method: str, error: float = 0.0) -> Estimate:
+        """Values that have no error of sampling.
+
+        Parameters
+        ----------
+        error : what distillation measured of another error, if there is one.
+        """
+        return cls(values, np.full(values.shape, error), None, method, 0)

@@ -49,6 +49,11 @@ class Exact:
         return self.game.method
 
     @property
+    def error(self) -> float:
+        """The measured error of values where a series was cut short; 0 for exact ones."""
+        return self.game.error if isinstance(self.game, LinkGame) else 0.0
+
+    @property
     def base_values(self) -> NDArray[np.float64]:
         """What the model says of the background, (n_outputs,)."""
         return self.game.base_values

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["GlobalExplanation", "LocalExplanation", "Scored"]
 
+MANY = 1000
+"""Degrees of freedom of what is as good as known."""
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class LocalExplanation:
@@ -33,8 +36,8 @@ class LocalExplanation:
     output_space : `probability`, `margin` (log-odds or decision value) or `value`.
     background : how the rows that stand for an absent feature were chosen.
     standard_errors : like the values: what sampling coalitions leaves unsure; 0 for exact values,
-        None where there is nothing to tell it from.
-    degrees_of_freedom : of the standard errors; None where they are 0 or unknown.
+        one for all where a series was cut short, None where there is nothing to tell it from.
+    degrees_of_freedom : of the standard errors; None where they are 0, one for all, or unknown.
     background_error : relative RMS error that a summary of the background costs, measured at
         distillation; None where it was not.
     remainder : float64 (n_rows, n_outputs), what features that are not listed add up to.
@@ -95,9 +98,9 @@ class LocalExplanation:
                 "the standard errors of these values are not known. Distil with at least four "
                 "coalitions a feature; values of another library have none."
             )
-        if self.degrees_of_freedom is None:
-            return self.values, self.values
-        reach = interval_factor(level, self.degrees_of_freedom) * self.standard_errors
+        # An error that was measured at distillation has many degrees of freedom.
+        factor = interval_factor(level, self.degrees_of_freedom or MANY)
+        reach = factor * self.standard_errors
         return self.values - reach, self.values + reach
 
     def select(self, indices: Sequence[int]) -> LocalExplanation:
@@ -172,7 +175,8 @@ class LocalExplanation:
         if self.degrees_of_freedom is not None:  # errors of columns are not independent
             changed |= {"standard_errors": None, "degrees_of_freedom": None}
         elif self.standard_errors is not None:
-            changed |= {"standard_errors": np.zeros(values.shape)}
+            bound = self.standard_errors.sum(axis=1, keepdims=True)  # all columns' at the most
+            changed |= {"standard_errors": np.broadcast_to(bound, values.shape).copy()}
         return replace(self, values=values, features=names, **changed)
 
     def get_raw_feature_importances(self, feature_maps: Any = None) -> list[Any]:

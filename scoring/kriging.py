@@ -96,7 +96,8 @@ def kriging_operator(masks: NDArray[np.bool_], smoothness: Smoothness) -> NDArra
     additive = z[1:]  # a feature's own part is 1 wherever the feature is
     factor = cho_factor(of_u, overwrite_a=True)
     weighed = cho_solve(factor, additive)
-    slopes = np.linalg.solve(additive.T @ weighed, weighed.T)  # generalised least squares
+    # Generalised least squares; of the least norm where few coalitions leave some slopes open.
+    slopes = np.linalg.lstsq(additive.T @ weighed, weighed.T, rcond=None)[0]
     smooth = cho_solve(factor, shapley.T).T
     gain = slopes + smooth - (smooth @ additive) @ slopes
     whole = np.append(np.zeros(len(masks)), 1.0)

@@ -250,7 +250,7 @@ def display_names(labels: Sequence[Any], classes: Names | None) -> tuple[str, ..
     or a mixture of both, would swap classes silently, so they are refused.
     """
     own = tuple(str(label) for label in labels)
-    if not all(encodable(str(name)) for name in (*own, *(classes or ()))):
+    if not all(encodable(str(name)) for name in (*own, *(() if classes is None else classes))):
         raise ParameterError("classes", "must have names that UTF-8 can write")
     if classes is None or not own:
         return own

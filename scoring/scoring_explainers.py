@@ -55,7 +55,8 @@ class KernelScoringExplainer:
     validation : rows that the fidelity report is measured on, best held-out ones; without them,
         rows mixed feature by feature from the training rows.
     tolerance : largest relative RMS error allowed; without `n_coalitions` the smallest design that
-        keeps to it is chosen.
+        keeps to it is chosen. Probabilities of a linear model, which are exact without it, take a
+        series that is only as long as it has to be.
     strict : whether a missed tolerance raises; otherwise the report records it.
     n_coalitions : size of the design; by default `2 * n_features + 2048`, and all coalitions with
         up to 12 features, which is exact.
@@ -341,7 +342,7 @@ class KernelScoringExplainer:
         explained = self.surrogate or self.predictor
         if self.exact is not None:
             values = self.exact.values(rows, explained, self.block_bytes)
-            return Estimate.exact(values, self.exact.method)
+            return Estimate.exact(values, self.exact.method, self.exact.error)
         told = outputs if self.surrogate is None else self.surrogate.outputs(rows)
         return self.kernel.estimate(rows, told, until)
 

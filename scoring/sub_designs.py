@@ -105,10 +105,7 @@ def sub_designs(
     for group, part in enumerate(parts):
         own = len(part) + 2
         members[group, :own] = [0, *(part + 1), n_coalitions + 1]
-        try:
-            operators[group, :, :own] = solve(masks[part])
-        except np.linalg.LinAlgError:  # with few features, its coalitions may tell too little
-            return None
+        operators[group, :, :own] = solve(masks[part])
     if smoothness is None:
         factor = (_share_left(masks) / n_groups) ** 0.5
     else:

@@ -137,6 +137,8 @@ def _check_link(game: LinkGame, n_outputs: int) -> None:
     expect(game.contributions, (len(game.weights), game.n_players), "the contributions")
     if not np.isfinite(game.intercept) or n_outputs != (2 if game.link == "logit" else 1):
         raise Unsound("the link's outputs are others")
+    if not 0 < game.precision < 1 or not 0 <= game.error < np.inf:
+        raise Unsound("the link's precision is none")
 
 
 def _check_machine(game: RbfExactGame, n_outputs: int) -> None:

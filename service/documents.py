@@ -74,7 +74,8 @@ class ScoreDocument(BaseModel):
     coalitions_used: int
     standard_errors: list[Any] | float | None = Field(
         description="Nested like the values: what sampling coalitions leaves unsure. One 0 where "
-        "the values are exact, null where the design is too small to tell."
+        "the values are exact, one number where a series is cut short, null where the design is "
+        "too small to tell."
     )
     interval: IntervalDocument | None = Field(
         description="How wide an interval is; null where the standard errors are 0 or null."

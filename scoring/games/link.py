@@ -35,6 +35,9 @@ class LinkGame:
     weights : float64 (n_background,), summing to 1.
     owners : int64 (n_columns,), the player that each column belongs to.
     base_values : float64 (n_outputs,), what the model says of the background.
+    precision : how far the series of the logistic function may be from it, at the scores that are
+        farthest from 0. A longer series has more digits and takes more time.
+    error : root mean square error of values that a shorter series was measured to cost.
     """
 
     coefficients: NDArray[np.float64]
@@ -44,11 +47,13 @@ class LinkGame:
     weights: NDArray[np.float64]
     owners: NDArray[np.int64]
     base_values: NDArray[np.float64]
+    precision: float = sigmoid.TOLERANCE
+    error: float = 0.0
 
     @property
     def method(self) -> str:
         """What to call it."""
-        return "exact link"
+        return "exact link" if self.precision <= sigmoid.TOLERANCE else "link series"
 
     @property
     def n_columns(self) -> int:
@@ -103,14 +108,14 @@ class LinkGame:
         reach = self._reach(own)
         width = own.shape[1:] * (2 if rule is sigmoid.interactions else 1)
         answer = np.full((len(own), *width), np.nan)
-        level = np.log(np.maximum(reach / sigmoid.MARGIN, 1.0)) / np.log(BUCKET)
+        level = np.log(np.maximum(reach / sigmoid.margin(self.precision), 1.0)) / np.log(BUCKET)
         level = np.where(reach <= sigmoid.FARTHEST, np.ceil(level), np.inf)
         for bucket in np.unique(level[np.isfinite(level)]):
             rows = np.flatnonzero(level == bucket)
             farthest = float(reach[rows].max())
 
             def of_pairs(*pairs: NDArray[np.float64], far: float = farthest) -> NDArray[np.float64]:
-                return rule(*pairs, far)
+                return rule(*pairs, far, self.precision)
 
             answer[rows] = self._of_pairs(own[rows], of_pairs, block_bytes, farthest)
         return answer
@@ -134,7 +139,8 @@ class LinkGame:
         reach: float = 0.0,
     ) -> NDArray[np.float64]:
         """Sum a rule over the background, some pairs of a row and a background row at a time."""
-        n_terms = min(sigmoid.RESTART, len(sigmoid.frequencies(reach)[0])) if reach else 1
+        length = len(sigmoid.frequencies(reach, self.precision)[0]) if reach else 1
+        n_terms = min(sigmoid.RESTART, length)
         room = max(1, min(PAIRS, block_bytes // 64) // (n_terms * self.n_players))
         answer: NDArray[np.float64] | None = None
         for some_rows in blocks(len(own), room):

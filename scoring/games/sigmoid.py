@@ -25,13 +25,10 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FARTHEST", "MARGIN", "frequencies", "half_nodes", "interactions", "values"]
+__all__ = ["FARTHEST", "TOLERANCE", "frequencies", "half_nodes", "interactions", "margin", "values"]
 
 TOLERANCE = 1e-11
-"""How far the series may be from the logistic function."""
-
-MARGIN = math.log(10 / TOLERANCE)
-"""A score of this size is as good as infinite."""
+"""How far the series may be from the logistic function for values to be called exact."""
 
 FARTHEST = 10_000.0
 """The largest score that a series is made for; it has 1.3 terms per unit."""
@@ -40,10 +37,23 @@ RESTART = 256
 """Terms after which angles are computed anew: each step of the recurrence adds a rounding."""
 
 
-def frequencies(reach: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return frequencies (n_terms,) and coefficients of a series that is right up to a score."""
-    half_period = (reach + MARGIN) / 2
-    n_terms = math.ceil((MARGIN + 3) * half_period / math.pi**2)
+def margin(tolerance: float) -> float:
+    """A score of this size is as good as infinite."""
+    return math.log(10 / tolerance)
+
+
+def frequencies(
+    reach: float, tolerance: float = TOLERANCE
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return frequencies (n_terms,) and coefficients of a series that is right up to a score.
+
+    Parameters
+    ----------
+    tolerance : how far it may be from the logistic function up to there.
+    """
+    infinite = margin(tolerance)
+    half_period = (reach + infinite) / 2
+    n_terms = math.ceil((infinite + 3) * half_period / math.pi**2)
     w = (2 * np.arange(n_terms, dtype=np.float64) + 1) * math.pi / (2 * half_period)
     return w, np.asarray(math.pi / (half_period * np.sinh(math.pi * w)))
 
@@ -60,6 +70,7 @@ def values(
     middles: NDArray[np.float64],
     weights: NDArray[np.float64],
     reach: float,
+    tolerance: float = TOLERANCE,
 ) -> NDArray[np.float64]:
     """Values (n_pairs, n_players) of the logistic function of the score.
 
@@ -70,8 +81,9 @@ def values(
     middles : float64 (n_pairs,), the middle between the two rows' scores.
     weights : float64 (n_pairs,).
     reach : the largest score that any coalition has.
+    tolerance : how far the series may be from the logistic function.
     """
-    w, coefficients = frequencies(reach)
+    w, coefficients = frequencies(reach, tolerance)
     n_pairs, n_players = moves.shape
     q, node_weights = half_nodes(n_players)
     answer = np.zeros((n_players, n_pairs))
@@ -94,13 +106,14 @@ def interactions(
     middles: NDArray[np.float64],
     weights: NDArray[np.float64],
     reach: float,
+    tolerance: float = TOLERANCE,
 ) -> NDArray[np.float64]:
     """Interaction indices of all pairs of players, (n_pairs, n_players, n_players); see `values`.
 
     The second derivative has `2i S_i / (..) * 2i S_j / (..)`; what q and -q add up to is
     `2 sin(psi)` times the real part. The diagonal means nothing.
     """
-    w, coefficients = frequencies(reach)
+    w, coefficients = frequencies(reach, tolerance)
     n_pairs, n_players = moves.shape
     q, node_weights = half_nodes(n_players)
     answer = np.zeros((n_pairs, n_players, n_players))

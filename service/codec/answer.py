@@ -68,11 +68,11 @@ def answer(
 
 
 def _standard_errors(explanation: LocalExplanation) -> NDArray[np.float64] | float | None:
-    """Nested like the values; one 0 for all of them where they are exact."""
+    """Nested like the values; one for all of them, mostly 0, where nothing was sampled."""
     errors = explanation.standard_errors
     if errors is None or explanation.degrees_of_freedom is not None:
         return None if errors is None else explanation.layout(errors)
-    return 0.0
+    return float(errors.max(initial=0.0))
 
 
 def _interval(degrees_of_freedom: int | None) -> dict[str, float] | None:

@@ -10,10 +10,13 @@ from sklearn import linear_model
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.svm import LinearSVC, LinearSVR
 
+from scoring.explainers import TabularExplainer
 from scoring.games import sigmoid
 from scoring.games.additive import additive_of
 from scoring.games.linear import linear_game
 from scoring.games.link import link_game, linked
+from scoring.measure import relative_rms
+from scoring.scoring_explainers import KernelScoringExplainer
 from tests import oracles
 
 ROOM = 2**28
@@ -212,3 +215,26 @@ class Own(linear_model.Ridge):  # type: ignore[misc]  # scikit-learn has no type
 def test_what_is_no_function_of_one_score_is_not_read(model, y, space):
     fitted = model if hasattr(model, "coef_") else model.fit(X, y)
     assert additive_of(fitted, space) is None
+
+
+@pytest.mark.parametrize("tolerance", [1e-2, 1e-6])
+def test_a_tolerance_makes_the_series_shorter_and_says_so(tolerance):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(200, 9)) * 3
+    model = linear_model.LogisticRegression().fit(
+        x, (x @ rng.normal(size=9) + rng.normal(size=200)) > 0
+    )
+    full = TabularExplainer(model, x, n_background=6)
+    exact, short = (KernelScoringExplainer(full, tolerance=t) for t in (None, tolerance))
+    assert exact.method == "exact link"
+    assert short.method == "link series"
+    rows = x[::7] * 1.5
+    told, truth = short.explain_local(rows), exact.explain_local(rows).values
+    assert relative_rms(told.values, truth) <= tolerance
+    assert short.report["relative_rms_error"] <= tolerance
+    assert short.report["within_tolerance"]
+    errors = told.standard_errors
+    assert errors is not None
+    assert 0 < errors.max() == errors.min()
+    low, high = told.intervals()
+    assert ((low <= truth) & (truth <= high)).mean() > 0.8
