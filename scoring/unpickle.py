@@ -247,7 +247,12 @@ def _scan(data: bytes, file: str) -> None:
 
 
 def _annotations(kind: type) -> dict[str, Any]:
-    """The attributes of a class that are written, with their types."""
+    """The attributes of a class of ours that are written, with their types.
+
+    Annotations are text that is evaluated, so no other class is asked for them.
+    """
+    if kind not in CLASSES.values():
+        raise TypeError("a class is not on the list")
     hints = get_type_hints(kind)
     if not is_dataclass(kind):
         return hints
@@ -286,6 +291,8 @@ class _Builder:
     def value(self, value: Any, hint: Any, where: str) -> Any:
         """Build one value of an annotated type."""
         origin, arguments = get_origin(hint), get_args(hint)
+        if hint is Any:
+            return self.plain(value, where)
         if origin in (Union, UnionType):
             hint = next((h for h in arguments if self._may_be(value, h)), hint)
             if get_origin(hint) in (Union, UnionType):
@@ -305,7 +312,7 @@ class _Builder:
         if origin is dict:
             return {self.value(k, arguments[0], where): self.value(v, arguments[1], where)
                     for k, v in value.items()}  # fmt: skip
-        return self.plain(value, where) if hint is Any else value
+        return value
 
     def plain(self, value: Any, where: str) -> Any:
         """Build a value that may be anything JSON can say."""
@@ -332,7 +339,7 @@ class _Builder:
             return _stands_for(value) is hint
         if hint is float:
             return type(value) in (float, int)
-        return hint is Any or type(value) is hint
+        return type(value) is hint
 
     def _named(self, name: str, hint: Any, where: str) -> Any:
         if hint is Model:

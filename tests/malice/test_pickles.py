@@ -159,6 +159,57 @@ def test_a_hand_made_pickle_is_refused(damaged, name):
         load(damaged)
 
 
+def test_a_reference_cannot_become_a_class(damaged, marker):
+    (damaged / PICKLE).write_bytes(impostor(f"open({str(marker)!r}, 'w').close()"))
+    sign(damaged)
+    with pytest.raises(ArtifactCorrupt, match="a reference is given a state"):
+        load(damaged)
+
+
+def test_a_class_is_told_by_its_stand_in_only(marker, monkeypatch):
+    """The second fence against the same, where a reference does take a state."""
+
+    class Named(str):  # noqa: SLOT000 it has room for a state, which is the point
+        pass
+
+    monkeypatch.setattr(unpickle, "_Named", Named)
+    with pytest.raises(ArtifactCorrupt):
+        unpickle.loads(
+            impostor(f"open({str(marker)!r}, 'w').close()"), lambda name: np.zeros(1), PICKLE
+        )
+
+
+def test_annotations_are_evaluated_of_our_classes_only(marker):
+    """The third fence."""
+
+    class Foreign:
+        __annotations__ = {"x": f"open({str(marker)!r}, 'w').close()"}
+
+    with pytest.raises(TypeError, match="not on the list"):
+        unpickle._annotations(Foreign)
+
+
+def test_nothing_that_a_pickle_makes_takes_attributes():
+    """A state goes through `__setstate__`, and there is no room for anything beside it."""
+    made = [stand_in() for stand_in in unpickle.STAND_INS.values()]
+    for each in [*made, unpickle._Named("array:x")]:
+        assert not hasattr(each, "__dict__")
+        assert hasattr(type(each), "__setstate__")
+        with pytest.raises((AttributeError, TypeError)):
+            each.stands_for = object
+
+
+def test_an_object_has_no_place_where_anything_may_be(artifact):
+    """A report holds what JSON says, and none of our classes."""
+    loaded = load(artifact)
+    feature = loaded.predictor.schema.features[0]
+    data = rewritten(loaded, report={"x": feature})
+    arrays = {"operator": loaded.operator, "background.table.codes": loaded.background.table.codes}
+    known = lambda name: arrays.get(name.removeprefix("array:"), np.zeros(1))  # noqa: E731 short
+    with pytest.raises(ArtifactCorrupt, match="report is of another type"):
+        unpickle.loads(data, known, PICKLE)
+
+
 @pytest.mark.parametrize("cut", range(0, 3000, 101))
 def test_a_pickle_cut_anywhere_is_refused(damaged, cut):
     data = (damaged / PICKLE).read_bytes()
