@@ -6,7 +6,8 @@ The list is code and never comes from the file that is read. Beyond what skops t
   kernels, optimisers of neural networks, link and loss functions, bags of named estimators;
 - trees and boosters, whose compiled code follows its indices blindly: `estimators.py` and
   `lightgbm_text.py` check those.
-Nothing on it imports, opens a file or calls what it is given. Of functions there are NumPy's and
+Nothing on it imports, opens a file or calls what it is given; of what skops trusts, vectorizers of
+texts open files when they are asked to, and those are refused. Of functions there are NumPy's and
 SciPy's ufuncs, which only calculate, and one validator of arrays; none is called by reading.
 
 skops asks only whether a type is trusted, and then lets any kind of node make it: a "list" of type

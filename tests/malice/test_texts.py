@@ -12,11 +12,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 from scoring import unpickle
-from scoring.errors import ArtifactCorrupt, ParameterError, RowsError
+from scoring.artifact import load, save
+from scoring.errors import ArtifactCorrupt, ArtifactUntrusted, ParameterError, RowsError
 from scoring.explainers import TabularExplainer
 from scoring.feature import Feature
 from scoring.forms import skops
 from scoring.scoring_explainers import KernelScoringExplainer
+from tests import saved
 
 HALF = "\ud800"
 
@@ -28,6 +30,43 @@ def test_a_vectorizer_that_opens_files_is_refused(kind, source):
     with pytest.raises(ArtifactCorrupt, match="opens the files that its rows name"):
         skops.read(skops.write(make_pipeline(vectorizer, LogisticRegression())))
     skops.read(skops.write(make_pipeline(kind(), LogisticRegression())))
+
+
+@pytest.mark.parametrize("lacking", ["decode_error", "input", "encoding"])
+@pytest.mark.parametrize("kind", [CountVectorizer, TfidfVectorizer, HashingVectorizer])
+def test_a_vectorizer_is_known_by_its_class_and_not_by_what_its_file_says(kind, lacking):
+    vectorizer = kind(input="filename")
+    delattr(vectorizer, lacking)
+    for model in (vectorizer, make_pipeline(ColumnTransformer([("c", vectorizer, "text")]))):
+        with pytest.raises(ArtifactCorrupt, match="opens the files that its rows name"):
+            skops.read(skops.write(model))
+
+
+def test_a_model_that_opens_files_travels_as_a_pickle_that_must_be_pinned(tmp_path):
+    for name, words in {"one": "nothing here", "two": "password here"}.items():
+        (tmp_path / name).write_text(words)
+    rng = np.random.default_rng(0)
+    chosen = rng.choice([str(tmp_path / "one"), str(tmp_path / "two")], 40)
+    rows = pd.DataFrame({"x": rng.normal(size=40), "file": chosen})
+    vectorizer = CountVectorizer(input="filename", vocabulary=["password"])
+    steps = ColumnTransformer([("words", vectorizer, "file")])
+    model = make_pipeline(steps, LogisticRegression()).fit(rows, chosen == str(tmp_path / "two"))
+    sampled = KernelScoringExplainer(TabularExplainer(model, rows), method="kernel")
+    made = save(sampled, tmp_path / "made")
+    told = saved.manifest_of(made)["model"]
+    assert told["form"] == "pickle"
+    reasons = {refused["form"]: refused["reason"] for refused in told["refused"]}
+    assert "opens the files" in reasons["skops"]
+    with pytest.raises(ArtifactUntrusted, match="pickle"):
+        load(made)
+    # A file that says skops all the same is refused when it is read.
+    (made / "model.skops").write_bytes(skops.write(model))
+    (made / "model.pkl").unlink()
+    said = saved.manifest_of(made)
+    said["files"]["model.skops"] = said["files"].pop("model.pkl")
+    saved.sign(made, files=said["files"], model=told | {"form": "skops"})
+    with pytest.raises(ArtifactCorrupt, match=r"model\.skops: a vectorizer opens the files"):
+        load(made)
 
 
 def explained(dtype, values):
