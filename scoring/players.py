@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.errors import ParameterError
+from scoring.texts import encodable
 
 __all__ = ["Groups", "Players"]
 
@@ -78,6 +79,9 @@ def _check(features: tuple[str, ...], groups: Groups) -> None:
     problems = [f"group {name!r} is empty" for name, members in groups.items() if not members]
     problems += [
         f"{name!r} is no feature" for name in dict.fromkeys(grouped) if name not in features
+    ]
+    problems += [
+        f"{name!r} is no text that UTF-8 can write" for name in groups if not encodable(str(name))
     ]
     twice = [name for name in dict.fromkeys(grouped) if grouped.count(name) > 1]
     problems += [f"{name!r} is in a group twice" for name in twice]

@@ -264,6 +264,8 @@ def _infer_feature(name: str, column: Any) -> Feature:
         fix = "Write None, or NaN, for all of them."
         raise ParameterError(f"column '{name}'", "must write missing values in one way", fix)
     if types == {str} or (types == {int} and dtype == "category"):
+        if types == {str} and not all(map(encodable, seen_values)):
+            raise ParameterError(f"column '{name}'", "must hold text that UTF-8 can write")
         order = list(column.dtype.categories) if dtype == "category" else sorted(seen_values)
         order = [int(value) for value in order] if types == {int} else order
         return Feature(

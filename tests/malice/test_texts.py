@@ -109,10 +109,29 @@ def test_half_a_character_is_no_text_at_distillation():
         TabularExplainer(model, rows, features=[HALF, "b"])
     with pytest.raises(ParameterError, match="classes must have names that UTF-8 can write"):
         TabularExplainer(model, rows, classes=[HALF, "b"])
+    with pytest.raises(ParameterError, match="is no text that UTF-8 can write"):
+        TabularExplainer(model, rows, features=["a", "b"], groups={HALF: ["a", "b"]})
     full = TabularExplainer(model, rows)
     codes = {full.features[0]: {"increases": HALF}}
     with pytest.raises(ParameterError, match="must be what UTF-8 can write"):
         KernelScoringExplainer(full, reason_codes=codes)
+
+
+def test_half_a_character_is_no_category_at_distillation():
+    cities = pd.Series(["a", HALF] * 10, dtype=object)
+    rows = pd.DataFrame({"x": np.arange(20.0), "city": cities})
+    steps = ColumnTransformer([("x", "passthrough", ["x"])])
+    model = make_pipeline(steps, LogisticRegression()).fit(rows, rows["x"] > 9)
+    with pytest.raises(ParameterError, match="column 'city' must hold text that UTF-8 can write"):
+        TabularExplainer(model, rows)
+
+
+@pytest.mark.parametrize("attribute", ["name", "version", "method"])
+def test_half_a_character_anywhere_in_an_artifact_is_refused(tmp_path, attribute):
+    explainer = saved.explainer()
+    changed = type(explainer).restore({**vars(explainer), attribute: f"a{HALF}"})
+    with pytest.raises(ArtifactCorrupt, match="no text that UTF-8 can write"):
+        save(changed, tmp_path / "artifact")  # which reads what it writes
 
 
 def test_half_a_character_in_a_pickle_is_refused():
