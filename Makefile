@@ -6,6 +6,7 @@ PYTHON ?= python3
 CONTAINER ?=
 # Further options: `make lock LOCK_FLAGS=--upgrade`, `make image IMAGE_FLAGS='--build-arg BASE=...'`.
 LOCK_FLAGS ?=
+BENCH_FLAGS ?=
 IMAGE ?= shapserve:0.1.0
 IMAGE_FLAGS ?=
 
@@ -85,8 +86,8 @@ format: $(INSTALLED) ## Format the code and fix what can be fixed safely
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-bench: $(INSTALLED) ## Measure speed, memory and error against shap
-	$(BIN)/python -m benchmarks
+bench: $(INSTALLED) ## Measure speed, memory and error against shap and others (BENCH_FLAGS='--only grid')
+	$(BIN)/python -m benchmarks $(BENCH_FLAGS)
 
 # One resolution for every platform. The serving lock takes its versions from the development
 # lock, so that what is tested is what is served. Pins stay as they are unless they must move.
@@ -98,6 +99,9 @@ TORCH = torch==2.13.0+cpu
 BUILD_REQUIRES = import tomllib; \
   print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")
 
+# What the benchmark compares with, in environments of their own.
+PEERS = alibi guide plots shapiq
+
 lock: ## Make the lock files in requirements/ from pyproject.toml
 	$(PYTHON) -m venv --clear build/uv
 	build/uv/bin/python -m pip install --quiet uv
@@ -106,6 +110,8 @@ lock: ## Make the lock files in requirements/ from pyproject.toml
 	echo '$(TORCH)' | $(UV_COMPILE) - -c requirements/dev.lock -o requirements/deep.lock
 	$(PYTHON) -c '$(BUILD_REQUIRES)' | \
 	  $(UV_COMPILE) - -c requirements/dev.lock -o requirements/build.lock
+	for name in $(PEERS); do \
+	  $(UV_COMPILE) benchmarks/environments/$$name.in -o benchmarks/environments/$$name.txt; done
 
 wheel: $(INSTALLED) ## Build the wheel into dist/
 	$(BIN)/python -m build --wheel --no-isolation

@@ -7,6 +7,7 @@ import os
 import sys
 from pathlib import Path
 
+from benchmarks.effort import PARTS
 from benchmarks.machine import ONE_THREAD
 
 
@@ -17,14 +18,19 @@ def main():
         "--quick", action="store_true", help="tiny sizes and no targets: does it run at all?"
     )
     parser.add_argument(
-        "--output", type=Path, default=Path(__file__).parent, help="where the results go"
+        "--only", action="append", choices=PARTS, help="a part of the run; may be repeated"
     )
+    parser.add_argument("--workload", help="only workloads whose name holds this")
+    parser.add_argument("--output", type=Path, help="where the results go")
     options = parser.parse_args()
+    part = options.only or options.workload
+    # A run in part must not pass for the whole one.
+    output = options.output or (Path("build/bench") if part else Path(__file__).parent)
     os.environ.update(ONE_THREAD)
 
     from benchmarks.run import run
 
-    sys.exit(run(options.output, quick=options.quick))
+    sys.exit(run(output, quick=options.quick, only=options.only, workload=options.workload))
 
 
 if __name__ == "__main__":

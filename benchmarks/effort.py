@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+PARTS = ("grid", "guide", "kernel", "server", "pipeline")
+"""Of a run."""
+
 
 @dataclass(frozen=True)
 class Effort:
@@ -23,7 +26,16 @@ class Effort:
     exchanges : requests over HTTP.
     starts : starts of the server.
     global_rows : rows of the global explanation of a pipeline.
-    exact_calls : how often a peer of the exact games explains one row; ours ten times as often.
+    grid_sizes : rows of the grid's requests.
+    grid_backgrounds : the largest background of the grid.
+    grid_seconds : what a contender of the grid may take for one size of request.
+    grid_climb : the same for its designs on the way to an error of 1 %.
+    grid_rows : rows on which the grid measures errors.
+    grid_workloads : the grid's workloads by name; None for all.
+    grid_outside : whether peers take part that have environments of their own.
+    reference_seconds : what the model may take for a reference in the grid; it has fewer rows
+        where that is not enough for all, and there is none where it is not enough for one.
+    guide_rows : rows of the guide's example, in one call.
     """
 
     requests: dict[int, int]
@@ -38,7 +50,15 @@ class Effort:
     exchanges: int
     starts: int
     global_rows: int
-    exact_calls: int
+    grid_sizes: tuple[int, ...]
+    grid_backgrounds: int
+    grid_seconds: float
+    grid_climb: float
+    grid_rows: int
+    grid_workloads: tuple[str, ...] | None
+    grid_outside: bool
+    reference_seconds: float
+    guide_rows: int
 
 
 FULL = Effort(
@@ -49,12 +69,20 @@ FULL = Effort(
     seeds=5,
     peer_seeds=3,
     reference_pairs=25_000,
-    reference_designs=(2, 8),
+    reference_designs=(4, 8),
     reference_noise=0.007,
     exchanges=1000,
     starts=5,
     global_rows=1000,
-    exact_calls=9,
+    grid_sizes=(1, 20, 1000),
+    grid_backgrounds=1000,
+    grid_seconds=2,
+    grid_climb=6,
+    grid_rows=3,
+    grid_workloads=None,
+    grid_outside=True,
+    reference_seconds=100,
+    guide_rows=114,
 )
 
 QUICK = Effort(
@@ -70,5 +98,19 @@ QUICK = Effort(
     exchanges=10,
     starts=1,
     global_rows=20,
-    exact_calls=2,
+    grid_sizes=(1, 3),
+    grid_backgrounds=10,
+    grid_seconds=0.1,
+    grid_climb=0.1,
+    grid_rows=1,
+    grid_workloads=(
+        "SVC, probability",
+        "LogisticRegression, margin",
+        "RandomForest(100), probability",
+        "callable, value",
+        "mixed pipeline, LogisticRegression, probability",
+    ),
+    grid_outside=False,
+    reference_seconds=200,
+    guide_rows=1,
 )

@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from scipy.linalg import solve
 from tqdm import tqdm
 
+from benchmarks.timing import relative_rms
+
 BLOCK = 2048  # coalitions at a time
 SEED = 1_000_000  # far from the seeds of whatever is measured
 PAIRS_FOR_A_TRIPLE = 4  # interactions are fitted where there are so many pairs for each
@@ -36,31 +38,46 @@ class Reference:
     n_coalitions: int
 
 
-def relative_rms(error, truth):
-    """Root mean square of the error over that of the truth."""
-    return float(np.sqrt(np.mean(np.square(error)) / np.mean(np.square(truth))))
+@dataclass(frozen=True, eq=False)
+class Known:
+    """Weighted background rows (n_background, n_columns), and the player that owns each column."""
+
+    rows: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    owner: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, rows, weights=None, owner=None):
+        """Rows that weigh the same unless told, each column a player unless told."""
+        weights = np.full(len(rows), 1 / len(rows)) if weights is None else weights
+        return cls(rows, weights, np.arange(rows.shape[1]) if owner is None else owner)
+
+    @property
+    def n_players(self):
+        """How many get a value."""
+        return int(self.owner.max()) + 1
 
 
-def refer(f, rows, background, effort, label=""):
+def refer(f, rows, known, effort, label=""):
     """Explain rows by independent designs, added until they are sure enough.
 
     Parameters
     ----------
-    f : rows (n, n_features) to outputs (n, n_outputs).
-    background : weighted rows, as `scoring.background` has them.
+    f : rows (n, n_columns) to outputs (n, n_outputs).
+    known : the background.
     """
     fewest, most = effort.reference_designs
     found: list[NDArray[np.float64]] = []
     noise = math.inf
     while len(found) < most and (len(found) < fewest or noise > effort.reference_noise):
-        masks, weights = draw(rows.shape[1], effort.reference_pairs, SEED + len(found))
+        masks, weights = draw(known.n_players, effort.reference_pairs, SEED + len(found))
         title = f"{label}, reference {len(found) + 1}"
-        odd, whole = _odd_parts(f, rows, background, masks, title)
+        odd, whole = _odd_parts(f, rows, known, masks, title)
         found.append(shapley_values(masks, weights, odd, whole))
         if len(found) > 1:
             error = np.std(found, axis=0, ddof=1) / math.sqrt(len(found))
             noise = relative_rms(error, np.mean(found, axis=0))
-    values = np.mean(found, axis=0).reshape(rows.shape[1], len(rows), -1).transpose(1, 0, 2)
+    values = np.mean(found, axis=0).reshape(known.n_players, len(rows), -1).transpose(1, 0, 2)
     return Reference(values, noise, 2 * effort.reference_pairs * len(found))
 
 
@@ -127,25 +144,26 @@ def _terms(x, triples):
     return np.concatenate([x, x[:, i] * x[:, j] * x[:, k]], axis=1)
 
 
-def _odd_parts(f, rows, background, masks, title):
+def _odd_parts(f, rows, known, masks, title):
     """What `shapley_values` takes, for a game of each row and output."""
     ends = np.array([[False], [True]]).repeat(masks.shape[1], axis=1)
     odd, whole = [], []
     for row in tqdm(rows, title, unit="row", leave=False):
         present, absent, (nobody, everybody) = (
-            _values(f, row, background, some) for some in (masks, ~masks, ends)
+            _values(f, row, known, some) for some in (masks, ~masks, ends)
         )
         odd.append((present - absent) / 2)
         whole.append((everybody - nobody) / 2)
     return np.concatenate(odd, axis=1), np.concatenate(whole)
 
 
-def _values(f, row, background, masks):
+def _values(f, row, known, masks):
     """v (n_coalitions, n_outputs) by the definition: mask, run, average over the background."""
     answer = []
-    for start in range(0, len(masks), BLOCK):
-        mask = masks[start : start + BLOCK, np.newaxis]
-        masked = np.where(mask, row, background.table.codes)  # (coalitions, background, features)
+    block = max(1, BLOCK * 10 // len(known.rows))
+    for start in range(0, len(masks), block):
+        mask = masks[start : start + block, np.newaxis, known.owner]
+        masked = np.where(mask, row, known.rows)  # (coalitions, background, columns)
         outputs = f(masked.reshape(-1, len(row)))
-        answer.append(background.weights @ outputs.reshape(*masked.shape[:2], -1))
+        answer.append(known.weights @ outputs.reshape(*masked.shape[:2], -1))
     return np.concatenate(answer)

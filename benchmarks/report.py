@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import numpy as np
 
+from benchmarks import report_grid
+from benchmarks.tables import table
+from benchmarks.truth import FULL_ROWS
+
 INTRODUCTION = """\
 # Benchmark
 
-`make bench` wrote this page in one run. Breast cancer (30 features), 80/20 split, probability
-space, a background of 10 weighted k-means rows. Ours is what a server answers from: distilled,
-saved, loaded. shap is `shap.KernelExplainer` on the same model with the same background rows and
-weights, as many coalitions, and `l1_reg=False`. The guide's SVC sees raw columns, the other models
-scaled ones."""
+`make bench` wrote this page, `results.json` and the plots in one run, on one thread. Nothing is
+tuned to these data: which path explains a model depends on its type and sizes only."""
 
 SPEED = """\
-## Time
+## The kernel path alone
+
+Designs of coalitions on both sides, whatever the model. Breast cancer, 80/20 split, probability
+space, a background of 10 weighted k-means rows. shap is `shap.KernelExplainer` on the same model
+with the same background rows and weights, as many coalitions, and `l1_reg=False`. The SVC sees raw
+columns, the other models scaled ones.
 
 Milliseconds per row, median (least to most); one thread on one processor, in turn, every request
 of rows not seen before. The ratio is ours to shap, pair by pair; the last column is the same in
 processor time, which neighbours on the machine disturb less."""
 
 ERROR = """\
-## Error
-
 Relative RMS error against a reference, over all rows, features and outputs: mean over design seeds
 of ours and random states of shap (least to most). The reference is a least-squares fit with
 interactions up to the third order over independent draws; its own standard error is measured by
@@ -46,40 +50,24 @@ four coalitions a player, whose error is no larger than shap's. shap was timed o
 fit in its time."""
 
 
-EXACT = """\
-## Exact values
-
-One row, median milliseconds; breast cancer but where rows are told (14 synthetic features). The
-peer is shap's interventional `TreeExplainer`, which is exact too but compares in single precision,
-or `shap.KernelExplainer` with 2,108 coalitions; both sides have the same background rows and
-answer in probability (forests, logistic regression) or margin (the others). The error is the
-peer's, relative and RMS, against ours; seconds are those of distillation."""
-
-
 def page(results, met):
-    """The whole page."""
+    """The whole page, or of a run in part the parts that there are."""
     parts = [INTRODUCTION, _facts(results.machine)]
     if met:
         parts += ["## Targets", _targets(met)]
-    parts += [SPEED, _speed(results.cells), ERROR, _error(results.errors)]
-    parts += [_about_reference(results.errors)]
-    parts += [SERVING, _serving(results.overhead, results.process)]
-    parts += [PIPELINE, _pipeline(results.pipeline)]
-    parts += [EXACT, _exact(results.exact)]
+    if results.grid:
+        parts += [report_grid.grid(results.grid.cells, results.grid.left_out, FULL_ROWS)]
+    if results.guide:
+        parts += [report_grid.guide(results.guide)]
+    if results.kernel:
+        cells, errors = results.kernel.cells, results.kernel.errors
+        parts += [SPEED, _speed(cells), ERROR, _error(errors), _about_reference(errors)]
+    if results.server:
+        parts += [SERVING, _serving(results.server.overhead, results.server.process)]
+    if results.pipeline:
+        parts += [PIPELINE, _pipeline(results.pipeline)]
     parts += [f"The run took {results.seconds / 60:.1f} minutes."]
     return "\n\n".join(parts) + "\n"
-
-
-def _exact(cells):
-    header = ("workload", "method", "background", "ours, ms", "peer", "peer, ms", "factor",
-              "peer's error", "seconds", "MiB")  # fmt: skip
-    lines = [
-        (c.name, c.method, f"{c.n_background:,}", f"{c.ours:.2f}", f"shap, {c.peer}",
-         f"{c.peers:.1f}", f"{c.factor:.1f}", f"{c.peer_error:.2g}", f"{c.seconds:.1f}",
-         f"{c.mebibytes:.1f}")
-        for c in cells
-    ]  # fmt: skip
-    return _table(header, lines)
 
 
 def _pipeline(found):
@@ -92,7 +80,7 @@ def _pipeline(found):
     ]  # fmt: skip
     header = ("", "players", "coalitions", "error", "rows", "seconds", "ms per row")
     return (
-        _table(header, [tuple(map(str, row)) for row in rows])
+        table(header, [tuple(map(str, row)) for row in rows])
         + f"\n\nTime of ours over shap's: {found.ratio:.3f}."
     )
 
@@ -103,7 +91,7 @@ def _facts(machine):
 
 def _targets(met):
     header = ("target", "wanted", "measured", "")
-    return _table(
+    return table(
         header, [(t.what, t.wanted, t.measured, "met" if t.met else "NOT MET") for t in met]
     )
 
@@ -123,7 +111,7 @@ def _speed(cells):
                 f"{np.median(cell.ratios('cpu')):.2f}",
             )
         )
-    return _table(header, lines)
+    return table(header, lines)
 
 
 def _error(errors):
@@ -139,7 +127,7 @@ def _error(errors):
         )
         for each in errors
     ]
-    return _table(header, lines)
+    return table(header, lines)
 
 
 def _about_reference(errors):
@@ -166,7 +154,7 @@ def _serving(overhead, process):
         ("start to ready, s", *_quantiles(process.seconds_to_ready)),
         ("resident before the first request, MiB", *_quantiles(process.resident_mib)),
     ]
-    return _table(("figure", "median", "95th percentile"), lines)
+    return table(("figure", "median", "95th percentile"), lines)
 
 
 def _quantiles(figures):
@@ -177,10 +165,3 @@ def _range(figures, form, middle=np.median):
     """Median or mean, and from where to where."""
     low, high = form.format(min(figures)), form.format(max(figures))
     return f"{form.format(middle(figures))} ({low}–{high})"
-
-
-def _table(header, lines):
-    widths = [max(map(len, column)) for column in zip(header, *lines, strict=True)]
-    lines = [header, ["-" * width for width in widths], *lines]
-    padded = [[c.ljust(w) for c, w in zip(line, widths, strict=True)] for line in lines]
-    return "\n".join(f"| {' | '.join(line)} |" for line in padded)

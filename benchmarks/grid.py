@@ -1,0 +1,270 @@
+"""Every workload against every peer, by background and by number of rows."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks import environments, machine, models, truth
+from benchmarks.peers import shap_peers
+from benchmarks.subjects import OUTSIDE, subjects
+from benchmarks.timing import GOAL, Contender, measure, milliseconds, needed, relative_rms
+from benchmarks.timing import Effort as Time
+from scoring.artifact import artifact_sha256, load, save
+from scoring.errors import ArtifactUnsupported
+from scoring.explainers import TabularExplainer
+from scoring.scoring_explainers import KernelScoringExplainer
+
+OURS = "shapserve"
+ROUNDING = 1e-5  # of base values, relative; ONNX and LightGBM's own sums are in single precision
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One contender against one background.
+
+    `times` and `units` go by rows of a request: milliseconds per row and how many rows were
+    timed, and the same in units of one row of the model's own prediction at that size. Errors are
+    relative RMS, against this background and against the training rows; None where unknown.
+    `points` are (coalitions, milliseconds, error) of one row by designs of growing size.
+    """
+
+    workload: str
+    contender: str
+    method: str
+    n_background: int
+    summarised: bool
+    n_players: int
+    n_coalitions: int
+    seconds: float
+    mebibytes: float | None
+    times: dict
+    units: dict
+    error: float | None
+    truth: str
+    noise: float
+    full_error: float | None
+    full_rows: int
+    base_values_apart: float
+    outputs_apart: float
+    points: list
+
+    @property
+    def ms(self):
+        """Of one row in a request of one."""
+        return self.times["1"]["ms"]
+
+    @property
+    def to_goal(self):
+        """Milliseconds a row until the error is 1 %; None where no design got there."""
+        return self.until(GOAL)
+
+    def until(self, error):
+        """Milliseconds a row of the cheapest design with no more than an error."""
+        return min((ms for _, ms, reached in self.points if reached <= error), default=None)
+
+
+def run(effort, only=None):
+    """Cells of the workloads whose name holds `only`, and what had to be left out."""
+    cells: list[Cell] = []
+    told: list[str] = []
+    names = effort.grid_workloads
+    for subject in subjects():
+        if (names and subject.name not in names) or (only and only not in subject.name):
+            continue
+        for cell in _subject(subject, effort, told):
+            print(f"  {cell.contender}: {cell.ms:.2f} ms", file=sys.stderr, flush=True)
+            cells.append(cell)
+    return cells, sorted(set(told))
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """What all contenders at one background share; truths go by whether players are columns."""
+
+    subject: object
+    background: object
+    pool: object
+    some: object
+    truths: dict
+    full: dict
+    prediction: dict
+    time: Time
+    base_value: float
+
+
+def _subject(subject, effort, told):
+    time_ = Time(effort.grid_sizes, effort.grid_seconds, effort.grid_climb)
+    some, pool = subject.fresh(effort.grid_rows, 1), subject.fresh(needed(time_.sizes), 2)
+    predict = models.outputs(subject.model, subject.space)
+    full = {False: truth.against_training(subject.model, subject.train, some, subject)}
+    if subject.prepare is not None:
+        columns = subject.columns(subject.train), subject.columns(some)
+        full[True] = truth.against_training(subject.estimator, *columns, subject)
+    with machine.one_cpu():
+        prediction = milliseconds(predict, pool, time_.sizes, time_.seconds)
+    settings = []
+    for n in [n for n in subject.backgrounds if n <= effort.grid_backgrounds]:
+        print(f"{subject.name}, {n} background rows", file=sys.stderr, flush=True)
+        background = subject.background(n)
+        base = float(subject.f(subject.columns(background))[:, -1].mean())
+        truths = _truths(subject, background, some, effort)
+        setting = Setting(subject, background, pool, some, truths, full, prediction, time_, base)
+        settings.append(setting)
+        with machine.one_cpu():
+            yield _ours(setting, n)
+            for peer in subject.peers:
+                if peer not in OUTSIDE:
+                    yield _shap(setting, peer)
+    for peer in [peer for peer in subject.peers if peer in OUTSIDE and effort.grid_outside]:
+        try:
+            yield from _outside(settings, peer, environments.python_of(peer))
+        except environments.NotHere as reason:
+            told.append(str(reason))
+    if full[False][1]:
+        with machine.one_cpu():
+            yield _ours(settings[0], None)
+
+
+def _truths(subject, background, some, effort):
+    found = {
+        False: truth.against(
+            subject.model, subject.f, background, some, subject, effort,
+            grouped=subject.owner is not None,
+        )
+    }  # fmt: skip
+    if subject.prepare is not None:
+        columns = subject.columns(background), subject.columns(some)
+        found[True] = truth.against(
+            subject.estimator, subject.f, *columns, subject, effort, grouped=False
+        )
+    return found
+
+
+def _ours(setting, n_background):
+    """Distilled, saved and loaded; by default against the library's own summary."""
+    subject, given = setting.subject, n_background is not None
+    rows = setting.background if given else subject.train
+    start = time.perf_counter()
+    size = {"n_background": n_background} if given else {}
+    full = TabularExplainer(subject.model, rows, output_space=subject.space, **size)
+    with _quiet():
+        explainer = KernelScoringExplainer(full)
+    seconds = time.perf_counter() - start
+    with tempfile.TemporaryDirectory() as directory, _quiet():
+        served, mebibytes = _served(explainer, directory)
+        n_coalitions = served.explain_local(setting.some[:1]).n_coalitions
+
+        def sized(n):
+            if n is None:
+                return _last(served)
+            return _last(KernelScoringExplainer(full, n_coalitions=n, method="kernel"))
+
+        base = float(served.base_values[-1])
+        ours = Contender(sized, base, n_coalitions, 4 * len(served.features))
+        known = setting.truths[False] if given else truth.UNKNOWN
+        found = measure(ours, setting.pool, setting.some, known.values, setting.time)
+    n_rows = served.background.table.n_rows
+    about = {"seconds": seconds, "mebibytes": mebibytes, "method": served.method}
+    about |= {"n_background": n_rows, "summarised": not given}
+    return _cell(setting, OURS, found, about, columns=False)
+
+
+def _served(explainer, directory):
+    """As a server has it, and the artifact's size; a bare function has none, and stays here."""
+    try:
+        save(explainer, directory)
+    except ArtifactUnsupported:
+        return explainer, None
+    size = sum(path.stat().st_size for path in Path(directory).rglob("*") if path.is_file())
+    return load(directory, expect_sha256=artifact_sha256(directory)), size / 2**20
+
+
+def _last(explainer):
+    return lambda rows: explainer.explain_local(rows).values[..., -1]
+
+
+def _quiet():
+    """skl2onnx reads attributes of SVC that will go."""
+    return warnings.catch_warnings(category=FutureWarning, action="ignore")
+
+
+def _shap(setting, peer):
+    """One of shap's explainers, over columns."""
+    subject = setting.subject
+    background, pool, some = map(subject.columns, (setting.background, setting.pool, setting.some))
+    columns = subject.prepare is not None
+    takes = subject.estimator if peer in {"tree", "linear"} else subject.f
+    start = time.perf_counter()
+    contender = getattr(shap_peers, peer)(takes, background)
+    seconds = time.perf_counter() - start
+    np.random.seed(0)  # noqa: NPY002 shap draws from the global generator
+    found = measure(contender, pool, some, setting.truths[columns].values, setting.time)
+    about = {"seconds": seconds, "method": peer, "n_background": len(background)}
+    return _cell(setting, f"shap {peer}", found, about, columns=columns)
+
+
+def _outside(settings, peer, python):
+    """A peer in its own environment, all backgrounds in one process."""
+    first = settings[0]
+    subject, time_ = first.subject, first.time
+    job = {
+        "model": subject.key, "space": subject.space, "train": subject.train,
+        "labels": subject.labels, "pool": first.pool, "some": first.some,
+        "outputs": subject.f(first.some), "sizes": time_.sizes, "seconds": time_.seconds,
+        "climb": time_.climb, "backgrounds": [len(s.background) for s in settings],
+    }  # fmt: skip
+    for s in settings:
+        job[f"background_{len(s.background)}"] = s.background
+        job[f"truth_{len(s.background)}"] = s.truths[False].values
+    with machine.one_cpu():
+        told = environments.run(python, f"benchmarks.peers.{peer}_kernel", job)
+    for setting, found in zip(settings, told["answers"], strict=True):
+        about = {"seconds": found["seconds"], "method": "kernel"}
+        about |= {"n_background": len(setting.background)}
+        yield _cell(setting, peer, found, about, columns=False, apart=told["outputs_apart"])
+
+
+def _cell(setting, contender, found, about, *, columns, apart=0.0):
+    known, (full, full_rows) = setting.truths[columns], setting.full[columns]
+    values, base_apart = np.array(found["values"]), 0.0
+    if not about.get("summarised"):
+        base_apart = same_game(found["base_value"], setting.base_value, apart, contender)
+    full_error = None
+    if len(values) and full_rows:
+        n = len(values)
+        full_error = relative_rms(values - full.values[:n], full.values[:n])
+    given = {"summarised": False, "mebibytes": None} | about
+    names = setting.subject.train.shape[1]
+    return Cell(
+        workload=setting.subject.name,
+        contender=contender,
+        n_players=setting.subject.columns(setting.some[:1]).shape[1] if columns else names,
+        n_coalitions=found["default"],
+        times=found["times"],
+        units={n: t["ms"] / setting.prediction[n] for n, t in found["times"].items()},
+        error=found["points"][0][2] if found["points"] else None,
+        truth="-" if given["summarised"] else known.how,
+        noise=known.noise,
+        full_error=full_error,
+        full_rows=full_rows,
+        base_values_apart=base_apart,
+        outputs_apart=apart,
+        points=found["points"],
+        **given,
+    )
+
+
+def same_game(theirs, ours, fits_apart, contender):
+    """How far base values are apart; more than rounding and two fits permit is another game."""
+    apart = abs(theirs - ours)
+    permitted = ROUNDING * max(1.0, abs(ours)) + fits_apart
+    if apart > permitted:
+        raise AssertionError(f"{contender}: base values are {apart:.2g} apart: another game")
+    return apart
