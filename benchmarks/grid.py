@@ -32,6 +32,7 @@ class Cell:
     `times` and `units` go by rows of a request: milliseconds per row and how many rows were
     timed, and the same in units of one row of the model's own prediction at that size. Errors are
     relative RMS, against this background and against the training rows; None where unknown.
+    `summary` tells how the library chose the background by itself, from so many training rows.
     `points` are (coalitions, milliseconds, error) of one row by designs of growing size.
     """
 
@@ -39,7 +40,7 @@ class Cell:
     contender: str
     method: str
     n_background: int
-    summarised: bool
+    summary: str
     n_players: int
     n_coalitions: int
     seconds: float
@@ -159,7 +160,7 @@ def _ours(setting, n_background):
     seconds = time.perf_counter() - start
     with tempfile.TemporaryDirectory() as directory, _quiet():
         served, mebibytes = _served(explainer, directory)
-        n_coalitions = served.explain_local(setting.some[:1]).n_coalitions
+        told = served.explain_local(setting.some[:1])
 
         def sized(n):
             if n is None:
@@ -167,12 +168,11 @@ def _ours(setting, n_background):
             return _last(KernelScoringExplainer(full, n_coalitions=n, method="kernel"))
 
         base = float(served.base_values[-1])
-        ours = Contender(sized, base, n_coalitions, 4 * len(served.features))
+        ours = Contender(sized, base, told.n_coalitions, 4 * len(served.features))
         known = setting.truths[False] if given else truth.UNKNOWN
         found = measure(ours, setting.pool, setting.some, known.values, setting.time)
-    n_rows = served.background.table.n_rows
     about = {"seconds": seconds, "mebibytes": mebibytes, "method": served.method}
-    about |= {"n_background": n_rows, "summarised": not given}
+    about |= {"n_background": len(rows), "summary": "" if given else told.background}
     return _cell(setting, OURS, found, about, columns=False)
 
 
@@ -234,13 +234,13 @@ def _outside(settings, peer, python):
 def _cell(setting, contender, found, about, *, columns, apart=0.0):
     known, (full, full_rows) = setting.truths[columns], setting.full[columns]
     values, base_apart = np.array(found["values"]), 0.0
-    if not about.get("summarised"):
+    if not about.get("summary"):
         base_apart = same_game(found["base_value"], setting.base_value, apart, contender)
     full_error = None
     if len(values) and full_rows:
         n = len(values)
         full_error = relative_rms(values - full.values[:n], full.values[:n])
-    given = {"summarised": False, "mebibytes": None} | about
+    given = {"summary": "", "mebibytes": None} | about
     names = setting.subject.train.shape[1]
     return Cell(
         workload=setting.subject.name,
@@ -250,7 +250,7 @@ def _cell(setting, contender, found, about, *, columns, apart=0.0):
         times=found["times"],
         units={n: t["ms"] / setting.prediction[n] for n, t in found["times"].items()},
         error=found["points"][0][2] if found["points"] else None,
-        truth="-" if given["summarised"] else known.how,
+        truth="-" if given["summary"] else known.how,
         noise=known.noise,
         full_error=full_error,
         full_rows=full_rows,

@@ -23,7 +23,7 @@ mpl.rcParams |= {"svg.hashsalt": "shapserve", "font.size": 8}  # the same file f
 def main(results, directory):
     """Draw both, each a panel for a workload."""
     cells = json.loads(Path(results).read_text(encoding="utf-8"))["grid"]["cells"]
-    cells = [cell for cell in cells if not cell["summarised"]]
+    cells = [cell for cell in cells if not cell["summary"]]
     for file, draw in zip(PLOTS, (_error, _background), strict=True):
         names = list(dict.fromkeys(cell["workload"] for cell in cells))
         figure, axes = plt.subplots(-(-len(names) // 3), 3, figsize=(12, 2.6 * -(-len(names) // 3)))

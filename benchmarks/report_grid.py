@@ -19,8 +19,8 @@ in a request of that size.
 The error is relative and RMS, against exact values or at least 200,000 coalitions of the
 contender's own game; the error in full is against all training rows instead ({full} of them where
 no exact game takes more). "1 %" are milliseconds a row of the smallest design, doubled step by
-step, that is within 1 %; "-" is not reached in the cell's time, or too dear to know. Backgrounds
-with a star are the library's own summary of the training rows."""
+step, that is within 1 %; "-" is not reached in the cell's time, or too dear to know. Where the
+background is no number, the library chose it by default from the training rows."""
 
 GUIDE = """\
 ## The guide's own stack
@@ -59,9 +59,8 @@ def grid(cells, told, full_rows):
 
 
 def _line(cell, sizes):
-    star = "*" if cell.summarised else ""
     return (
-        cell.workload, f"{cell.n_background:,}{star}", cell.contender, cell.method,
+        cell.workload, cell.summary or f"{cell.n_background:,}", cell.contender, cell.method,
         f"{cell.n_players}", f"{cell.n_coalitions:,}" if cell.n_coalitions else "-",
         *(_time(cell.times[n], int(n)) for n in sizes), *(f"{cell.units[n]:.3g}" for n in sizes),
         _share(cell.error), cell.truth, _share(cell.full_error), _or_dash(cell.to_goal, ".3g"),

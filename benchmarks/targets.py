@@ -95,7 +95,7 @@ def targets(results):
 
 def must_reach(cells):
     """Every line of the table, where its workloads were measured; and what goes with it."""
-    given = [cell for cell in cells if not cell.summarised]
+    given = [cell for cell in cells if not cell.summary]
     for must in MUST:
         if factors := list(_factors(must, given)):
             worst, n_background, why = min(factors)

@@ -72,8 +72,8 @@ def measure(contender, pool, some, truth, effort):
     Parameters
     ----------
     pool : rows to be timed on; the first one warms up.
-    some : rows of which the truth is known.
-    truth : float64 (n_rows, n_players); empty where it is too dear to know.
+    some : rows to explain for the sake of the values.
+    truth : float64 (n_known, n_players), of the first of them; empty where it is too dear.
     """
     explain, fresh = contender.sized(None), Fresh(pool)
     start = time.perf_counter()
@@ -90,12 +90,12 @@ def measure(contender, pool, some, truth, effort):
     affordable = int(np.clip(TIMES * effort.seconds / first, 0, len(some)))
     values = [explain(some[i : i + 1])[0] for i in range(affordable)]
     points = []
-    if len(truth) and values:
-        some, truth = some[:affordable], truth[:affordable]
-        error = relative_rms(np.array(values) - truth, truth)
+    if n_known := min(len(truth), affordable):
+        some, truth = some[:n_known], truth[:n_known]
+        error = relative_rms(np.array(values[:n_known]) - truth, truth)
         points = [[contender.default, times[str(effort.sizes[0])]["ms"], error]]
         if contender.default:
-            points += _climb(contender, some, truth, effort.climb)
+            points += _climb(contender, some, truth, points[0][1], effort.climb)
     return {
         "base_value": float(contender.base_value),
         "default": contender.default,
@@ -128,21 +128,23 @@ def _time(call, fresh, n_rows, guess, seconds):
     return {"ms": 1000 * float(np.median(took)), "rows": n_timed}
 
 
-def _climb(contender, some, truth, seconds):
+def _climb(contender, some, truth, ms, seconds):
     """Double the design until its error is small or its time is up.
 
-    A design twice as large is taken to cost twice as much, and is left out where that is too much.
+    A design twice as large is taken to cost twice as much, the default one `ms` a row, and a design
+    is left out where that is too much.
     """
     size, points, start = contender.first, [], time.perf_counter()
-    while True:
+    cost = (1 + len(some)) * ms / 1000 * size / contender.default
+    while time.perf_counter() - start + cost <= seconds:
         began = time.perf_counter()
         explain = contender.sized(size)
         explain(some[:1])  # warms up
         before = time.perf_counter()
         values = np.concatenate([explain(some[i : i + 1]) for i in range(len(some))])
-        ms = 1000 * (time.perf_counter() - before) / len(some)
-        points.append([size, ms, relative_rms(values - truth, truth)])
-        now = time.perf_counter()
-        if points[-1][2] <= GOAL or (now - start) + 2 * (now - began) > seconds:
-            return points
-        size *= 2
+        took = 1000 * (time.perf_counter() - before) / len(some)
+        points.append([size, took, relative_rms(values - truth, truth)])
+        if points[-1][2] <= GOAL:
+            break
+        size, cost = 2 * size, 2 * (time.perf_counter() - began)
+    return points

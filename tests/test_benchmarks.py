@@ -124,7 +124,7 @@ def cell(workload, contender, n_background, ms, points, mebibytes=1.0):
     error = points[0][2] if points else None
     times = {"1": {"ms": ms, "rows": 1}}
     return Cell(
-        workload, contender, "", n_background, False, 30, 0, 0.0, mebibytes, times, {"1": 1.0},
+        workload, contender, "", n_background, "", 30, 0, 0.0, mebibytes, times, {"1": 1.0},
         error, "exact", 0.0, None, 455, 0.0, 0.0, [[size, t, e] for size, t, e in points],
     )  # fmt: skip
 
@@ -241,6 +241,17 @@ def test_designs_are_doubled_until_the_error_is_one_percent():
     found = measure(Contender(sized, 0.0, 100, 200), rows, rows[:2], rows[:2], Effort((1,), 9, 9))
     assert asked == [None, 200, 400, 800]
     assert [round(error, 3) for _, _, error in found["points"]] == [0.079, 0.04, 0.02, 0.01]
+
+
+@pytest.mark.parametrize("n_known", [0, 1, 3])
+def test_an_error_is_that_of_the_rows_whose_truth_is_known(n_known):
+    from benchmarks.timing import Contender, Effort, measure
+
+    rows = np.arange(1.0, 61)[:, np.newaxis]
+    contender = Contender(lambda _n: lambda some: 1.1 * some, 0.0, 0, 0)
+    found = measure(contender, rows, rows[:3], rows[:n_known], Effort((1,), 9, 9))
+    assert found["values"] == pytest.approx(1.1 * rows[:3])
+    assert [round(error, 6) for _, _, error in found["points"]] == [0.1] * bool(n_known)
 
 
 def test_another_game_is_refused():
