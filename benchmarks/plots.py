@@ -34,8 +34,8 @@ def main(results, directory):
         for axis in axes.flat[len(names) :]:
             axis.remove()
         handles = [plt.Line2D([], [], color=c, marker="o", label=n) for n, c in COLOURS.items()]
-        figure.legend(handles=handles, loc="lower right", ncols=2)
-        figure.tight_layout()
+        figure.legend(handles=handles, loc="upper center", ncols=len(handles))
+        figure.tight_layout(rect=(0, 0, 1, 1 - 0.3 / figure.get_figheight()))
         figure.savefig(Path(directory, file), metadata={"Date": None})
         plt.close(figure)
 

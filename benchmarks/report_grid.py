@@ -31,7 +31,7 @@ their weights; base values are {base:.1g} apart, the model's outputs in both env
 
 PLOTTED = """\
 Drawn from this run: [error against time](error.svg) and
-[time against background size](background.svg).
+[time against background size](background.svg). Errors below 1e-6 stand at 1e-6.
 """
 
 
