@@ -72,17 +72,17 @@ class Cell:
 
 
 def run(effort, only=None):
-    """Cells of the workloads whose name holds `only`, and what had to be left out."""
+    """Cells of the workloads whose name holds `only`, and notes on who took part."""
     cells: list[Cell] = []
-    told: list[str] = []
+    notes: list[str] = []
     names = effort.grid_workloads
     for subject in subjects():
         if (names and subject.name not in names) or (only and only not in subject.name):
             continue
-        for cell in _subject(subject, effort, told):
+        for cell in _subject(subject, effort, notes):
             print(f"  {cell.contender}: {cell.ms:.2f} ms", file=sys.stderr, flush=True)
             cells.append(cell)
-    return cells, sorted(set(told))
+    return cells, sorted(set(notes))
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +100,7 @@ class Setting:
     base_value: float
 
 
-def _subject(subject, effort, told):
+def _subject(subject, effort, notes):
     time_ = Time(effort.grid_sizes, effort.grid_seconds, effort.grid_climb)
     some, pool = subject.fresh(effort.grid_rows, 1), subject.fresh(needed(time_.sizes), 2)
     predict = models.outputs(subject.model, subject.space)
@@ -125,9 +125,9 @@ def _subject(subject, effort, told):
                     yield _shap(setting, peer)
     for peer in [peer for peer in subject.peers if peer in OUTSIDE and effort.grid_outside]:
         try:
-            yield from _outside(settings, peer, environments.python_of(peer))
+            yield from _outside(settings, peer, environments.python_of(peer), notes)
         except environments.NotHere as reason:
-            told.append(str(reason))
+            notes.append(f"left out: {reason}")
     if full[False][1]:
         with machine.one_cpu():
             yield _ours(settings[0], None)
@@ -210,7 +210,7 @@ def _shap(setting, peer):
     return _cell(setting, f"shap {peer}", found, about, columns=columns)
 
 
-def _outside(settings, peer, python):
+def _outside(settings, peer, python, notes):
     """A peer in its own environment, all backgrounds in one process."""
     first = settings[0]
     subject, time_ = first.subject, first.time
@@ -225,6 +225,7 @@ def _outside(settings, peer, python):
         job[f"truth_{len(s.background)}"] = s.truths[False].values
     with machine.one_cpu():
         told = environments.run(python, f"benchmarks.peers.{peer}_kernel", job)
+    notes.append(f"{told['library']} in an environment of its own")
     for setting, found in zip(settings, told["answers"], strict=True):
         about = {"seconds": found["seconds"], "method": "kernel"}
         about |= {"n_background": len(setting.background)}

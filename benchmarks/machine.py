@@ -13,7 +13,7 @@ ONE_THREAD = dict.fromkeys(
 )
 """For the environment, before NumPy is imported."""
 
-LIBRARIES = ("numpy", "scipy", "scikit-learn", "onnxruntime", "shap")
+LIBRARIES = ("numpy", "scipy", "scikit-learn", "onnxruntime", "lightgbm", "shap")
 
 
 def facts():

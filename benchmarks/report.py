@@ -56,7 +56,7 @@ def page(results, met):
     if met:
         parts += ["## Targets", _targets(met)]
     if results.grid:
-        parts += [report_grid.grid(results.grid.cells, results.grid.left_out, FULL_ROWS)]
+        parts += [report_grid.grid(results.grid.cells, results.grid.notes, FULL_ROWS)]
     if results.guide:
         parts += [report_grid.guide(results.guide)]
     if results.kernel:

@@ -35,12 +35,12 @@ Drawn from this run: [error against time](error.svg) and
 """
 
 
-def grid(cells, told, full_rows):
-    """Text, table of cells, and what was left out."""
+def grid(cells, notes, full_rows):
+    """Text, table of cells, and notes on who took part."""
     sizes = [*cells[0].times]
     header = (
         "workload", "background", "contender", "method", "players", "coalitions",
-        *(f"ms/row, {n} rows" for n in sizes), *(f"units, {n}" for n in sizes),
+        *(f"ms/row of {n}" for n in sizes), *(f"units of {n}" for n in sizes),
         "error", "truth", "in full", "1 %, ms", "set up, s", "MiB",
     )  # fmt: skip
     parts = [GRID.format(full=full_rows), table(header, [_line(c, sizes) for c in cells])]
@@ -53,8 +53,8 @@ def grid(cells, told, full_rows):
             f"{max(c.noise for c in cells):.2%}."
         )
     ]
-    if told:
-        parts += ["Left out: " + "; ".join(told) + "."]
+    if notes:
+        parts += ["Apart: " + "; ".join(notes) + "."]
     return "\n\n".join([*parts, PLOTTED.strip()])
 
 

@@ -51,10 +51,10 @@ class Server:
 
 @dataclass(frozen=True)
 class Grid:
-    """Cells, and peers that could not take part here."""
+    """Cells, and notes on who took part."""
 
     cells: list[grid.Cell]
-    left_out: list[str]
+    notes: list[str]
 
 
 @dataclass(frozen=True)

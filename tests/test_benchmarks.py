@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib.metadata import version
 from itertools import combinations, product
 from pathlib import Path
 
@@ -279,6 +280,7 @@ def test_a_worker_answers_from_a_process_of_its_own():
     told = environments.run(sys.executable, "benchmarks.peers.shap_kernel", job)
     (found,) = told["answers"]
     assert told["outputs_apart"] == 0
+    assert told["library"] == f"shap {version('shap')}"
     assert found["points"][0][2] < 1e-9  # of a linear game, shap's least squares are exact
     f = models.outputs(subject.estimator, "margin")
     assert found["base_value"] == pytest.approx(f(background).mean())

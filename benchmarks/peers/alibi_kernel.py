@@ -28,4 +28,4 @@ def make(f, background):
 
 
 if __name__ == "__main__":
-    work(make)
+    work(make, "alibi")

@@ -4,4 +4,4 @@ from benchmarks.peers.shap_peers import kernel
 from benchmarks.peers.worker import work
 
 if __name__ == "__main__":
-    work(kernel)
+    work(kernel, "shap")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,8 @@ from benchmarks import models
 from benchmarks.timing import Effort, measure
 
 
-def work(make):
-    """Run the job that the command line names; `make` is as those of `shap_peers`."""
+def work(make, library):
+    """Run the job that the command line names, with a library's `make`, as in `shap_peers`."""
     with np.load(sys.argv[1]) as file:  # allow_pickle stays off
         job = dict(file)
     space = str(job["space"])
@@ -31,5 +32,5 @@ def work(make):
         answers.append(found | {"seconds": seconds})
     # How far the two fits of one model are apart, and so how far base values may be.
     apart = float(np.abs(f(job["some"]) - job["outputs"]).max())
-    told = {"outputs_apart": apart, "answers": answers}
+    told = {"outputs_apart": apart, "answers": answers, "library": f"{library} {version(library)}"}
     Path(sys.argv[2]).write_text(json.dumps(told), encoding="utf-8")
