@@ -161,6 +161,8 @@ def _check_model(state: Mapping[str, Any], attribute: str, *, is_explained: bool
     predictor, background, exact = state[attribute], state["background"], state.get("exact")
     base_values = state["base_values"] if is_explained and exact is None else None
     verify.check_model(predictor, background, base_values)
+    if is_explained:
+        verify.check_numbers(state, predictor)
     if is_explained and exact is not None:
         verify_exact.check_answers(exact, predictor, background)
 

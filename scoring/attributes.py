@@ -9,6 +9,7 @@ from scoring.distil import distil
 from scoring.distil_exact import no_more_than_needed, report_exact
 from scoring.engineered import EngineeredKernel
 from scoring.errors import ParameterError
+from scoring.games.layered import LayeredGame
 from scoring.games.rbf import RbfGame
 from scoring.predictor import OutputSpace
 from scoring.reasons import ReasonCodes, reason_codes_of
@@ -91,6 +92,7 @@ def _sampled(view: Any, validation: Table | None, knobs: dict[str, Any]) -> dict
         "report": distilled.report,
         "method": kernel.method,
         "expansion": game.expansion if isinstance(game, RbfGame) else None,
+        "layers": game.layers if isinstance(game, LayeredGame) else None,
     }
 
 

@@ -22,6 +22,7 @@ from scoring.exact import Exact
 from scoring.explanation import LocalExplanation, Scored
 from scoring.games.choose import known_game
 from scoring.games.game import Game
+from scoring.games.layered import Layers
 from scoring.games.rbf import Expansion
 from scoring.kernel import BLOCK_BYTES, Kernel
 from scoring.players import Players
@@ -86,7 +87,7 @@ class KernelScoringExplainer:
         (n_players, n_coalitions + 2) from what they are worth to values.
     sub_designs : what the standard errors come from, where the values are sampled.
     prefixes : shorter designs within the design, for when there is little time.
-    expansion : the numbers of a kernel machine, where the model is one.
+    expansion, layers : the numbers of a kernel machine or of a network, where the model is one.
     players : who gets the values, where features are grouped.
     subset : the features that are reported, where not all are.
     surrogate : what is explained instead of the model, where the explainer is a mimic.
@@ -113,6 +114,7 @@ class KernelScoringExplainer:
     prefixes: tuple[Stage, ...] = ()
     exact: Exact | None = None
     expansion: Expansion | None = None
+    layers: Layers | None = None
     players: Players | None = None
     subset: tuple[int, ...] | None = None
     surrogate: Predictor | None = None
@@ -193,7 +195,8 @@ class KernelScoringExplainer:
     def game(self) -> Game:
         """The value function, made when first needed; an artifact does not hold it."""
         explained = self.surrogate or self.predictor
-        return known_game(explained, self.background, self.block_bytes, self.expansion)
+        numbers = self.expansion or self.layers
+        return known_game(explained, self.background, self.block_bytes, numbers)
 
     @cached_property
     def kernel(self) -> Kernel:

@@ -13,6 +13,7 @@ from scoring.background import Background
 from scoring.coalitions import Design
 from scoring.errors import ParameterError
 from scoring.exact import Exact
+from scoring.games.layered import Layers
 from scoring.games.rbf import Expansion
 from scoring.predictor import OutputSpace, Predictor
 from scoring.stages import Stage
@@ -29,7 +30,7 @@ class Space:
     ----------
     predictor : the same model as the first space's.
     background, base_values, report, method, design, operator, sub_designs, prefixes, exact,
-        expansion : as a scoring explainer has them.
+        expansion, layers : as a scoring explainer has them.
     """
 
     predictor: Predictor
@@ -43,6 +44,7 @@ class Space:
     prefixes: tuple[Stage, ...] = ()
     exact: Exact | None = None
     expansion: Expansion | None = None
+    layers: Layers | None = None
 
 
 def in_space(state: Mapping[str, Any], space: Space) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from scoring.engineered import EngineeredKernel
 from scoring.errors import ArtifactCorrupt, ArtifactError, ArtifactUntrusted, Violation
 from scoring.exact import Exact
 from scoring.feature import Feature
+from scoring.games.layered import Layers
 from scoring.games.linear import LinearGame
 from scoring.games.link import LinkGame
 from scoring.games.machine import Machine
@@ -67,6 +68,7 @@ CLASSES: dict[tuple[str, str], type] = {
     ("scoring.engineered", "EngineeredKernel"): EngineeredKernel,
     ("scoring.errors", "Violation"): Violation,
     ("scoring.exact", "Exact"): Exact,
+    ("scoring.games.layered", "Layers"): Layers,
     ("scoring.games.linear", "LinearGame"): LinearGame,
     ("scoring.games.link", "LinkGame"): LinkGame,
     ("scoring.games.machine", "Machine"): Machine,

@@ -8,6 +8,7 @@ from scoring.background import Background
 from scoring.features import Engineering
 from scoring.games.columns import ColumnsGame
 from scoring.games.game import Game
+from scoring.games.layered import LayeredGame, Layers, layers_of
 from scoring.games.masked import MaskedGame
 from scoring.games.rbf import Expansion, RbfGame, expansion_of
 from scoring.predictor import Predictor
@@ -39,17 +40,23 @@ def game_of(
     generic = MaskedGame(predictor, background, block_bytes)
     twin = _columns_game(predictor, background, block_bytes, engineering)
     if twin is None:
-        twin = known_game(predictor, background, block_bytes, expansion_of(predictor))
+        numbers = expansion_of(predictor) or layers_of(predictor)
+        twin = known_game(predictor, background, block_bytes, numbers)
     return twin if _agrees(twin, generic) else generic
 
 
 def known_game(
-    predictor: Predictor, background: Background, block_bytes: int, expansion: Expansion | None
+    predictor: Predictor,
+    background: Background,
+    block_bytes: int,
+    numbers: Expansion | Layers | None,
 ) -> Game:
     """Return the value function for a structure that was checked before; None for no structure."""
-    if expansion is None:
-        return MaskedGame(predictor, background, block_bytes)
-    return RbfGame(predictor, background, block_bytes, expansion)
+    if isinstance(numbers, Expansion):
+        return RbfGame(predictor, background, block_bytes, numbers)
+    if isinstance(numbers, Layers):
+        return LayeredGame(predictor, background, block_bytes, numbers)
+    return MaskedGame(predictor, background, block_bytes)
 
 
 def _columns_game(

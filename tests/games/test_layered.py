@@ -1,0 +1,122 @@
+"""Networks without masked rows: the same numbers as masked rows through the model."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.linear_model import LogisticRegression
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+
+from scoring.artifact import load, save
+from scoring.errors import ArtifactCorrupt
+from scoring.explainers import TabularExplainer
+from scoring.games.layered import LayeredGame, Layers, layers_of
+from scoring.games.masked import MaskedGame
+from scoring.scoring_explainers import KernelScoringExplainer
+from scoring.unpickle import CLASSES
+
+ACTIVATIONS = ["identity", "logistic", "tanh", "relu"]
+
+
+def network(kind, activation, n_outputs, n_features, seed):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(60, n_features))
+    options = {"activation": activation, "max_iter": 3, "random_state": seed}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it has not converged, nor has to
+        if kind == "classes":
+            labels = rng.integers(0, n_outputs + 1, 60)
+            labels[: n_outputs + 1] = range(n_outputs + 1)
+            return MLPClassifier((7, 5), **options).fit(x, labels), x
+        y = rng.normal(size=(60, n_outputs))
+        return MLPRegressor(hidden_layer_sizes=(6,), **options).fit(
+            x, y if n_outputs > 1 else y[:, 0]
+        ), x
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    kind=st.sampled_from(["classes", "numbers"]),
+    activation=st.sampled_from(ACTIVATIONS),
+    n_outputs=st.integers(1, 3),
+    n_features=st.integers(1, 7),
+    seed=st.integers(0, 1000),
+)
+def test_a_network_is_worth_what_masked_rows_are(kind, activation, n_outputs, n_features, seed):
+    model, x = network(kind, activation, n_outputs, n_features, seed)
+    view = TabularExplainer(model, x, n_background=4).view
+    game = view.game(view.summary)
+    assert isinstance(game, LayeredGame)
+    rows = view.predictor.schema.encode(x[:5] * 3)
+    masks = np.random.default_rng(seed).random((9, n_features)) < 0.5
+    expected = MaskedGame(view.predictor, view.summary, 2**24).values(rows, masks)
+    scale = np.abs(expected).max()
+    np.testing.assert_allclose(game.values(rows, masks), expected, atol=1e-12 * scale)
+    worth = game.prepared(masks)
+    np.testing.assert_allclose(worth(rows, slice(2, 7)), expected[:, 2:7], atol=1e-12 * scale)
+    small = LayeredGame(view.predictor, view.summary, 1, game.layers)
+    np.testing.assert_allclose(small.values(rows, masks), expected, atol=1e-12 * scale)
+
+
+def test_a_softmax_of_linear_scores_is_such_a_network():
+    rng = np.random.default_rng(0)
+    x, labels = rng.normal(size=(90, 5)), rng.integers(0, 4, 90)
+    view = TabularExplainer(LogisticRegression().fit(x, labels), x, n_background=4).view
+    game, masks = view.game(view.summary), rng.random((20, 5)) < 0.5
+    assert isinstance(game, LayeredGame)
+    rows = view.predictor.schema.encode(x[:3])
+    expected = MaskedGame(view.predictor, view.summary, 2**24).values(rows, masks)
+    np.testing.assert_allclose(game.values(rows, masks), expected, atol=1e-13)
+
+
+class Bolder(MLPClassifier):  # type: ignore[misc]  # scikit-learn has no types
+    """A subclass that answers something else."""
+
+    def predict_proba(self, x):
+        return super().predict_proba(x) ** 2
+
+
+def test_what_only_looks_like_a_network_is_asked_itself():
+    model, x = network("classes", "relu", 1, 4, 0)
+    model.__class__ = Bolder
+    view = TabularExplainer(model, x).view
+    assert layers_of(view.predictor) is None
+    assert isinstance(view.game(view.summary), MaskedGame)
+    honest, _ = network("classes", "relu", 1, 4, 0)
+    honest.predict_proba = lambda rows: MLPClassifier.predict_proba(honest, rows) ** 2
+    view = TabularExplainer(honest, x).view
+    assert layers_of(view.predictor) is not None
+    assert isinstance(view.game(view.summary), MaskedGame)
+
+
+@pytest.mark.parametrize("kind", ["classes", "numbers"])
+def test_an_artifact_holds_the_network_beside_its_model(kind, tmp_path):
+    model, x = network(kind, "tanh", 2, 6, 1)
+    made = KernelScoringExplainer(TabularExplainer(model, x, n_background=4))
+    save(made, tmp_path / "artifact")
+    again = load(tmp_path / "artifact")
+    assert isinstance(again.kernel.game, LayeredGame)
+    one, other = made.explain_local(x[:4]), again.explain_local(x[:4])
+    np.testing.assert_allclose(one.values, other.values, atol=1e-6 * np.abs(one.values).max())
+    assert other.additivity_gap.max() < 1e-6
+
+
+def test_another_models_network_is_refused(tmp_path):
+    model, x = network("classes", "tanh", 2, 6, 1)
+    made = KernelScoringExplainer(TabularExplainer(model, x, n_background=4))
+    layers = made.layers
+    assert layers is not None
+    other = Layers(layers.weights, tuple(b + 0.5 for b in layers.biases), "tanh", "softmax")
+    short = Layers(layers.weights[:1], layers.biases[:1], "tanh", "softmax")
+    for wrong in (other, short):
+        damaged = KernelScoringExplainer.restore({**vars(made), "layers": wrong})
+        with pytest.raises(ArtifactCorrupt):
+            save(damaged, tmp_path / "artifact")
+
+
+def test_networks_have_a_place_in_artifacts():
+    assert Layers in CLASSES.values()
