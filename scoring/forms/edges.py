@@ -13,12 +13,14 @@ from scoring.forms.estimators import sklearn_trees
 from scoring.schema import FeatureSchema
 from scoring.table import Table
 
-__all__ = ["edge_rows", "held_out_rows", "threshold_rows"]
+__all__ = ["STRANGER", "edge_rows", "held_out_rows", "threshold_rows"]
 
 CONTEXTS = 4
 """Background rows that each edge value is put into."""
 
 STRANGER = "\N{REPLACEMENT CHARACTER}never seen"
+STRANGERS = (STRANGER, "nan", "None", "")
+"""Texts that training did not see, as a rule; some forms write the word for a missing one."""
 
 
 def held_out_rows(background: Background, sample: NDArray[np.float64], n_rows: int = 1000) -> Table:
@@ -33,7 +35,7 @@ def held_out_rows(background: Background, sample: NDArray[np.float64], n_rows: i
 def edge_rows(schema: FeatureSchema, background: Background) -> Table:
     """Background rows with one feature at a time at the edge of what it may be.
 
-    The ends of the training range and beyond, every category; missing, and a category that
+    The ends of the training range and beyond, every category; missing, and categories that
     training never saw, where the schema allows them. At the end all features at once.
     """
     known = background.table.codes
@@ -48,7 +50,7 @@ def edge_rows(schema: FeatureSchema, background: Background) -> Table:
     widest = max(map(len, ends))
     rows.append(np.column_stack([np.resize(values, widest) for values in ends]))
     categories = tuple(
-        (*f.categories, _stranger(f)) if f.is_category else () for f in schema.features
+        (*f.categories, *_strangers(f)) if f.is_category else () for f in schema.features
     )
     return Table(np.concatenate(rows), categories)
 
@@ -90,7 +92,8 @@ def _sides(thresholds: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _edges(feature: Feature) -> NDArray[np.float64]:
     if feature.is_category:
-        values = [float(code) for code in range(len(feature.categories) + feature.allows_unseen)]
+        n_unseen = len(_strangers(feature)) if feature.allows_unseen else 0
+        values = [float(code) for code in range(len(feature.categories) + n_unseen)]
     elif feature.kind == "boolean":
         values = [0.0, 1.0]
     else:
@@ -102,7 +105,7 @@ def _edges(feature: Feature) -> NDArray[np.float64]:
     return np.array([*values, *([np.nan] if feature.allows_missing else [])])
 
 
-def _stranger(feature: Feature) -> str | int:
+def _strangers(feature: Feature) -> tuple[str | int, ...]:
     if isinstance(feature.categories[0], int):
-        return max(int(category) for category in feature.categories) + 1
-    return STRANGER
+        return (max(int(category) for category in feature.categories) + 1,)
+    return tuple(text for text in STRANGERS if text not in feature.categories)

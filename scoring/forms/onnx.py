@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.errors import ArtifactUnsupported, ModelError, ParameterError
+from scoring.forms.edges import STRANGER
 from scoring.forms.onnx_check import parse
 from scoring.forms.refused import first_line
 from scoring.predictor import OutputSpace
@@ -24,6 +25,7 @@ __all__ = ["OnnxModel", "file_name", "usable_cpus"]
 
 NUMBERS = {"tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(int64)": np.int64,
            "tensor(int32)": np.int32, "tensor(bool)": np.bool_}  # fmt: skip
+MISSING = "nan"
 LABELS = ("tensor(int64)", "tensor(int32)", "tensor(string)", "tensor(bool)")
 
 
@@ -34,14 +36,22 @@ class OnnxModel:
     ----------
     files : the content of each file by the space it answers in; the first also answers `predict`.
     labels : the classes in the order of the file's scores; () for a regression.
+    n_known : of a copy of another model, how many categories training saw of each feature; of what
+        it did not see nothing is taken for a missing one.
     """
 
-    def __init__(self, files: Mapping[OutputSpace, bytes], labels: Sequence[Any] = ()) -> None:
+    def __init__(
+        self,
+        files: Mapping[OutputSpace, bytes],
+        labels: Sequence[Any] = (),
+        n_known: Sequence[int] = (),
+    ) -> None:
         os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read when the library is imported
         self.files = dict(files)
         self.labels = tuple(labels)
         self.spaces = tuple(files)
-        self._graphs = {space: _Graph(data, file_name(space, self.spaces[0]))
+        self.n_known = tuple(n_known)
+        self._graphs = {space: _Graph(data, file_name(space, self.spaces[0]), n_known)
                         for space, data in files.items()}  # fmt: skip
 
     @property
@@ -111,7 +121,8 @@ class OnnxModel:
 class _Graph:
     """One file in a session: which inputs it takes, and which of its outputs mean what."""
 
-    def __init__(self, data: bytes, file: str) -> None:
+    def __init__(self, data: bytes, file: str, n_known: Sequence[int] = ()) -> None:
+        self.n_known = tuple(n_known)
         self.session = _session(data, file)
         self.inputs = [(i.name, i.type, i.shape) for i in self.session.get_inputs()]
         outputs = [(o.name, o.type) for o in self.session.get_outputs()]
@@ -150,8 +161,9 @@ class _Graph:
         if len(self.inputs) != n_features:
             rule = f"the ONNX model has {len(self.inputs)} inputs for {n_features} features"
             raise ModelError(rule)
+        n_known = self.n_known or tuple(map(len, table.categories))
         return {
-            name: _column(table.codes[:, j], table.categories[j], kind)[:, np.newaxis]
+            name: _column(table.codes[:, j], table.categories[j], kind, n_known[j])[:, np.newaxis]
             for j, (name, kind, _) in enumerate(self.inputs)
         }
 
@@ -168,21 +180,28 @@ def _number(kind: str) -> type[np.generic]:
 
 
 def _column(
-    codes: NDArray[np.float64], categories: tuple[str | int, ...], kind: str
+    codes: NDArray[np.float64], categories: tuple[str | int, ...], kind: str, n_known: int
 ) -> NDArray[Any]:
-    """One feature (n_rows,); a missing text is `nan`, which is what skl2onnx compares it with."""
+    """One feature (n_rows,); a missing text is `nan`, which is what skl2onnx compares it with.
+
+    So somebody's text `nan` that training never saw is written as another one it never saw.
+    """
     if kind == "tensor(string)":
-        words = np.array([*map(str, categories), "nan"], dtype=object)
+        texts = [str(category) for category in categories]
+        unseen = (STRANGER if text == MISSING else text for text in texts[n_known:])
+        words = np.array([*texts[:n_known], *unseen, MISSING], dtype=object)
         return words[np.nan_to_num(codes, nan=-1).astype(np.intp)]
     number = _number(kind)
     if not np.issubdtype(number, np.floating) and np.isnan(codes).any():
         raise ModelError(f"the ONNX model takes {kind}, where nothing can be missing")
     if categories:
-        codes = np.array([*categories, math.nan])[np.nan_to_num(codes, nan=-1).astype(np.intp)]
+        # A double does not tell all whole numbers apart, so an input of whole ones gets no double.
+        missing = math.nan if np.issubdtype(number, np.floating) else 0
+        codes = np.array([*categories, missing])[np.nan_to_num(codes, nan=-1).astype(np.intp)]
     return _cast(codes, number)
 
 
-def _cast(codes: NDArray[np.float64], number: type[np.generic]) -> NDArray[Any]:
+def _cast(codes: NDArray[Any], number: type[np.generic]) -> NDArray[Any]:
     """To the input's type; what float32 cannot hold is infinite there, as for the original."""
     with np.errstate(over="ignore"):
         return codes.astype(number)

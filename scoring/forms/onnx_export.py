@@ -51,7 +51,8 @@ def _convert(model: EstimatorModel, space: OutputSpace, precision: str, shape: s
         spaces = ("probability", space)  # the first answers `predict` too
     try:
         inputs = _inputs(model.schema, precision, shape)
-        return OnnxModel({s: _export(model.estimator, inputs, s) for s in spaces}, model.labels)
+        files = {s: _export(model.estimator, inputs, s) for s in spaces}
+        return OnnxModel(files, model.labels, [len(f.categories) for f in model.schema.features])
     except Exception as error:
         raise FormRefused(first_line(error)) from error
 

@@ -160,7 +160,11 @@ def take(
     if facts["form"] == "onnx":
         spaces: list[OutputSpace] = facts["spaces"]
         contents = {space: files[file_name(space, spaces[0])] for space in spaces}
-        model, labels = OnnxModel(contents, tuple(facts["labels"])), tuple(facts["labels"])
+        labels = tuple(facts["labels"])
+        # Older artifacts do not say it, but only of copies they tell how like the model they are.
+        copied = facts.get("copied", facts.get("parity") is not None)
+        n_known = [len(feature.categories) for feature in schema.features] if copied else ()
+        model = OnnxModel(contents, labels, n_known)
         if len(model.named_classes) == len(labels) and model.named_classes != labels:
             remedy = "Save the explainer again."
             raise ArtifactCorrupt("manifest.json", "its labels are not the model's", remedy)
@@ -212,7 +216,7 @@ def _to_onnx(model: EstimatorModel, space: OutputSpace, parity: Parity) -> Carri
 
 def _onnx(model: OnnxModel, facts: Mapping[str, Any]) -> Carried:
     files = {file_name(space, model.spaces[0]): data for space, data in model.files.items()}
-    about = {"form": "onnx", "spaces": list(model.spaces), "labels": list(model.labels)}
+    about = {**_facts("onnx", model), "copied": bool(model.n_known)}
     return Carried(files, {**about, **facts})
 
 
