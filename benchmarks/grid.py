@@ -23,6 +23,7 @@ from scoring.scoring_explainers import KernelScoringExplainer
 
 OURS = "shapserve"
 ROUNDING = 1e-5  # of base values, relative; ONNX and LightGBM's own sums are in single precision
+PATIENCE = 10  # seconds a row of shap's; beyond, others that ask as often are not asked
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ def _subject(subject, effort, notes):
         full[True] = truth.against_training(subject.estimator, *columns, subject)
     with machine.one_cpu():
         prediction = milliseconds(predict, pool, time_.sizes, time_.seconds)
-    settings = []
+    settings, affordable = [], []
     for n in [n for n in subject.backgrounds if n <= effort.grid_backgrounds]:
         print(f"{subject.name}, {n} background rows", file=sys.stderr, flush=True)
         background = subject.background(n)
@@ -119,13 +120,16 @@ def _subject(subject, effort, notes):
         setting = Setting(subject, background, pool, some, truths, full, prediction, time_, base)
         settings.append(setting)
         with machine.one_cpu():
-            yield _ours(setting, n)
-            for peer in subject.peers:
-                if peer not in OUTSIDE:
-                    yield _shap(setting, peer)
-    for peer in [peer for peer in subject.peers if peer in OUTSIDE and effort.grid_outside]:
+            cells = [_ours(setting, n)]
+            cells += [_shap(setting, peer) for peer in subject.peers if peer not in OUTSIDE]
+        yield from cells
+        if max(cell.ms for cell in cells) < 1000 * PATIENCE:
+            affordable.append(setting)
+    for peer in [
+        peer for peer in subject.peers if affordable and peer in OUTSIDE and effort.grid_outside
+    ]:
         try:
-            yield from _outside(settings, peer, environments.python_of(peer), notes)
+            yield from _outside(affordable, peer, environments.python_of(peer), notes)
         except environments.NotHere as reason:
             notes.append(f"left out: {reason}")
     if full[False][1]:

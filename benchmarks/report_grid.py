@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from benchmarks.grid import PATIENCE
 from benchmarks.tables import table
 
 GRID = """\
@@ -19,7 +20,8 @@ in a request of that size.
 The error is relative and RMS, against exact values or at least 200,000 coalitions of the
 contender's own game; the error in full is against all training rows instead ({full} of them where
 no exact game takes more). "1 %" are milliseconds a row of the smallest design, doubled step by
-step, that is within 1 %; "-" is not reached in the cell's time, or too dear to know. Where the
+step, that is within 1 %; "-" is not reached in the cell's time, or too dear to know. shapiq and
+alibi are yardsticks, and are asked where shap takes less than {patience} s a row. Where the
 background is no number, the library chose it by default from the training rows."""
 
 GUIDE = """\
@@ -43,7 +45,10 @@ def grid(cells, notes, full_rows):
         *(f"ms/row of {n}" for n in sizes), *(f"units of {n}" for n in sizes),
         "error", "truth", "in full", "1 %, ms", "set up, s", "MiB",
     )  # fmt: skip
-    parts = [GRID.format(full=full_rows), table(header, [_line(c, sizes) for c in cells])]
+    parts = [
+        GRID.format(full=full_rows, patience=PATIENCE),
+        table(header, [_line(c, sizes) for c in cells]),
+    ]
     apart = max(c.base_values_apart for c in cells)
     fits = max(c.outputs_apart for c in cells)
     parts += [
