@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from scoring.errors import LISTED_VIOLATIONS, RowsError, Violation
 from scoring.feature import Feature
-from scoring.texts import encodable
 
 __all__ = ["Violations", "encode_categories", "encode_numbers"]
 
@@ -139,7 +138,7 @@ def encode_categories(
 def _holds(dtype: str | None, value: Any) -> bool:
     """Whether a category that training never saw can stand beside those that it saw."""
     if isinstance(value, str):
-        return encodable(value)
+        return True
     kind = np.dtype(dtype or "int64")
     if kind.kind == "f":
         limit = 2 ** (np.finfo(kind).nmant + 1)  # up to here every whole number is one of its own
