@@ -105,10 +105,11 @@ def _subject(subject, effort, notes):
     time_ = Time(effort.grid_sizes, effort.grid_seconds, effort.grid_climb)
     some, pool = subject.fresh(effort.grid_rows, 1), subject.fresh(needed(time_.sizes), 2)
     predict = models.outputs(subject.model, subject.space)
-    full = {False: truth.against_training(subject.model, subject.train, some, subject)}
-    if subject.prepare is not None:
-        columns = subject.columns(subject.train), subject.columns(some)
-        full[True] = truth.against_training(subject.estimator, *columns, subject)
+    games = _games(subject)
+    full = {False: truth.against_training(games[False], some, subject.train)}
+    if True in games:
+        columns = subject.columns(some), subject.columns(subject.train)
+        full[True] = truth.against_training(games[True], *columns, sampled=False)
     with machine.one_cpu():
         prediction = milliseconds(predict, pool, time_.sizes, time_.seconds)
     settings, affordable = [], []
@@ -116,7 +117,7 @@ def _subject(subject, effort, notes):
         print(f"{subject.name}, {n} background rows", file=sys.stderr, flush=True)
         background = subject.background(n)
         base = float(subject.f(subject.columns(background))[:, -1].mean())
-        truths = _truths(subject, background, some, effort)
+        truths = _truths(games, background, some, effort)
         setting = Setting(subject, background, pool, some, truths, full, prediction, time_, base)
         settings.append(setting)
         with machine.one_cpu():
@@ -137,18 +138,20 @@ def _subject(subject, effort, notes):
             yield _ours(settings[0], None)
 
 
-def _truths(subject, background, some, effort):
-    found = {
-        False: truth.against(
-            subject.model, subject.f, background, some, subject, effort,
-            grouped=subject.owner is not None,
-        )
-    }  # fmt: skip
+def _games(subject):
+    """By whether the players are columns: over raw rows, and of a pipeline over columns too."""
+    of = subject.model, subject.space, subject.f, subject.columns, subject.owner
+    games = {False: truth.Game(*of)}
     if subject.prepare is not None:
-        columns = subject.columns(background), subject.columns(some)
-        found[True] = truth.against(
-            subject.estimator, subject.f, *columns, subject, effort, grouped=False
-        )
+        games[True] = truth.Game(subject.estimator, subject.space, subject.f, np.asarray)
+    return games
+
+
+def _truths(games, background, some, effort):
+    found = {False: truth.against(games[False], some, background, effort)}
+    if True in games:
+        columns = games[False].columns(some), games[False].columns(background)
+        found[True] = truth.against(games[True], *columns, effort)
     return found
 
 
@@ -164,7 +167,10 @@ def _ours(setting, n_background):
     seconds = time.perf_counter() - start
     with tempfile.TemporaryDirectory() as directory, _quiet():
         served, mebibytes = _served(explainer, directory)
-        told = served.explain_local(setting.some[:1])
+        told = served.explain_local(setting.some)
+        whole = (told.base_values + told.values.sum(axis=1))[:, -1]
+        for added, output in zip(whole, subject.f(subject.columns(setting.some)), strict=True):
+            same_game(added, output[-1], 0.0, OURS)
 
         def sized(n):
             if n is None:
@@ -267,9 +273,9 @@ def _cell(setting, contender, found, about, *, columns, apart=0.0):
 
 
 def same_game(theirs, ours, fits_apart, contender):
-    """How far base values are apart; more than rounding and two fits permit is another game."""
+    """How far a game's ends are apart; more than rounding and two fits permit is another game."""
     apart = abs(theirs - ours)
     permitted = ROUNDING * max(1.0, abs(ours)) + fits_apart
     if apart > permitted:
-        raise AssertionError(f"{contender}: base values are {apart:.2g} apart: another game")
+        raise AssertionError(f"{contender}: {apart:.2g} apart: another game")
     return apart

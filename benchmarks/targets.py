@@ -99,8 +99,8 @@ def must_reach(cells):
     for must in MUST:
         if factors := list(_factors(must, given)):
             worst, n_background, why = min(factors)
-            sizes = "" if must.backgrounds is None else f" of {must.backgrounds[0]:,} rows"
-            what = f"{must.what}: faster than {must.peer}, 1 row, background{sizes}"
+            sizes = "any" if must.backgrounds is None else f"{must.backgrounds[0]:,} rows"
+            what = f"{must.what}: faster than {must.peer}, 1 row, background: {sizes}"
             yield _faster(what, worst, must.factor, f" at {n_background:,} rows{why}")
     for name in TREES:
         own = {c.n_background: c.ms for c in given if (c.workload, c.contender) == (name, OURS)}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,50 +28,68 @@ class Truth:
     noise: float = 0.0
 
 
-UNKNOWN = Truth(np.empty((0, 0)), "-")
-
-
-def against(model, f, background, some, subject, effort, *, grouped):
-    """Against the background of a cell.
+@dataclass(frozen=True, eq=False)
+class Game:
+    """What is explained.
 
     Parameters
     ----------
-    model : what TabularExplainer takes; its own exact games are checked by brute force in tests/.
-    f : the same over columns.
-    grouped : whether players are raw features that own several columns.
+    model : as TabularExplainer takes it.
+    f : the same over columns, (n, n_columns) to (n, n_outputs).
+    columns : from rows of the model to columns.
+    owner : the player of each column; None where each is one.
     """
-    full = _explainer(model, background, subject.space)
+
+    model: Any
+    space: str
+    f: Callable
+    columns: Callable
+    owner: Any = None
+
+
+UNKNOWN = Truth(np.empty((0, 0)), "-")
+
+
+def against(game, some, background, effort):
+    """Against the background of a cell; our exact games are checked by brute force in tests/.
+
+    Parameters
+    ----------
+    some, background : rows as the game's model takes them.
+    """
+    full = _explainer(game, background)
     if full.method.startswith("exact"):
         return Truth(full.explain_local(some).values[..., -1], full.method)
-    rows, known = subject.columns(some), subject.columns(background)
-    if not grouped and subject.prepare is not None:
-        rows, known = np.asarray(some), np.asarray(background)
-    per_row = LEAST * len(known) * _seconds(f, known)
+    rows, known = game.columns(some), game.columns(background)
+    per_row = LEAST * len(known) * _seconds(game.f, known)
     n_rows = min(int(effort.reference_seconds / per_row), len(rows))
     if not n_rows:
         return UNKNOWN
-    found = refer(
-        f, rows[:n_rows], Known.of(known, owner=subject.owner if grouped else None), effort
-    )
+    found = refer(game.f, rows[:n_rows], Known.of(known, owner=game.owner), effort, "truth")
     return Truth(found.values[..., -1], f"{found.n_coalitions:,} coalitions", found.noise)
 
 
-def against_training(model, train, some, subject):
-    """Against all training rows, and how many those were; a sampled method takes fewer."""
-    full = _explainer(model, train[:2], subject.space)
-    exact = full.method.startswith("exact")
-    if exact and len(train) > EXACT_ROWS:
+def against_training(game, some, train, *, sampled=True):
+    """Against all training rows, and how many those were; unknown where that is too dear.
+
+    Parameters
+    ----------
+    sampled : whether a sampled method may stand in for exact values; it takes fewer rows.
+    """
+    exact = _explainer(game, train[:2]).method.startswith("exact")
+    if (exact and len(train) > EXACT_ROWS) or not (exact or sampled):
         return UNKNOWN, 0
-    if not exact:
+    if exact:
+        full = _explainer(game, train)
+    else:
         train = train[:FULL_ROWS]
-    n_coalitions = None if exact else FULL_COALITIONS
-    full = _explainer(model, train, subject.space, n_coalitions)
+        full = _explainer(game, train, FULL_COALITIONS)
     return Truth(full.explain_local(some).values[..., -1], full.method), len(train)
 
 
-def _explainer(model, background, space, n_coalitions=None):
+def _explainer(game, background, n_coalitions=None):
     return TabularExplainer(
-        model, background, output_space=space, n_background=len(background),
+        game.model, background, output_space=game.space, n_background=len(background),
         n_coalitions=n_coalitions,
     )  # fmt: skip
 

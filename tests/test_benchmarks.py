@@ -212,6 +212,26 @@ def test_a_reference_moves_the_columns_of_a_player_together():
     assert worth[:, 0].tolist() == [101, 10, 111]
 
 
+@pytest.mark.slow
+def test_an_exact_game_of_raw_features_agrees_with_the_reference():
+    from dataclasses import replace
+
+    from benchmarks import truth
+    from benchmarks.effort import QUICK
+    from benchmarks.reference import Known, refer
+    from benchmarks.subjects import subjects
+
+    s = next(s for s in subjects() if s.owner is not None and s.space == "probability")
+    game = truth.Game(s.model, s.space, s.f, s.columns, s.owner)
+    some, background = s.fresh(1, 1), s.background(3)
+    exact = truth.against(game, some, background, QUICK)
+    assert exact.how == "exact link"
+    effort = replace(QUICK, reference_pairs=8000)
+    known = Known.of(s.columns(background), owner=s.owner)
+    sampled = refer(s.f, s.columns(some), known, effort).values[..., -1]
+    assert relative_rms(sampled - exact.values, exact.values) < 0.01
+
+
 def test_no_row_is_timed_twice_and_a_pool_is_large_enough():
     from benchmarks.timing import Contender, Effort, measure, needed
 
@@ -242,6 +262,27 @@ def test_designs_are_doubled_until_the_error_is_one_percent():
     found = measure(Contender(sized, 0.0, 100, 200), rows, rows[:2], rows[:2], Effort((1,), 9, 9))
     assert asked == [None, 200, 400, 800]
     assert [round(error, 3) for _, _, error in found["points"]] == [0.079, 0.04, 0.02, 0.01]
+
+
+def test_a_reference_that_is_too_dear_is_left_out():
+    from dataclasses import replace
+
+    from benchmarks import truth
+    from benchmarks.effort import QUICK
+
+    def f(rows):
+        return np.tanh(rows).prod(axis=1, keepdims=True)
+
+    rows = np.random.default_rng(0).normal(size=(5, 14))
+    game = truth.Game(lambda x: f(x)[:, 0], "value", f, np.asarray)
+    dear = truth.against(game, rows[:2], rows, replace(QUICK, reference_seconds=1e-9))
+    assert (dear.how, len(dear.values)) == ("-", 0)
+    found = truth.against(game, rows[:2], rows, QUICK)
+    assert found.how == "2,400 coalitions"
+    assert found.values.shape == (2, 14)
+    assert truth.against_training(game, rows[:2], rows, sampled=False)[1] == 0
+    full, n_rows = truth.against_training(game, rows[:2], rows)
+    assert (n_rows, full.values.shape) == (5, (2, 14))
 
 
 @pytest.mark.parametrize("n_known", [0, 1, 3])
