@@ -342,6 +342,7 @@ def test_environments_are_pinned_by_hash_and_name_no_index(name):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # it times models against each other, on a machine that may be busy
 def test_the_benchmark_runs(tmp_path):
     command = [sys.executable, "-m", "benchmarks", "--quick", "--output", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
