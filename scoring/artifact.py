@@ -17,16 +17,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, cast, get_type_hints
 
 from numpy.typing import NDArray
 
-from scoring import manifest, spaces, unpickle, verify, verify_exact
+from scoring import manifest, spaces, unpickle, verify, verify_exact, verify_twin
 from scoring.arrays import mapped, named_arrays, npy_bytes
 from scoring.errors import ArtifactCorrupt, ArtifactError, ArtifactUnsupported, ParameterError
 from scoring.exact import Exact
 from scoring.forms import order
 from scoring.forms.refused import Unsound
+from scoring.games.twin import Twin
 from scoring.manifest import MANIFEST, PICKLE, Manifest
 from scoring.predictor import Predictor
 from scoring.scoring_explainers import KernelScoringExplainer
@@ -162,7 +163,7 @@ def _check_model(state: Mapping[str, Any], attribute: str, *, is_explained: bool
     base_values = state["base_values"] if is_explained and exact is None else None
     verify.check_model(predictor, background, base_values)
     if is_explained:
-        verify.check_numbers(state, predictor)
+        verify_twin.check_numbers(state, predictor)
     if is_explained and exact is not None:
         verify_exact.check_answers(exact, predictor, background)
 
@@ -198,7 +199,7 @@ def _take_model(
     if predictor is None:
         return
     files = {name.replace(form.who, "model", 1): contents[name] for name in form.files}
-    own = _own_numbers(spaces.carrier(state), form.who)
+    own = _own_numbers(state, form.who)
     model = order.take(form.facts, files, predictor.schema, own)
     state[attribute] = replace(predictor, model=model)
     if form.who == "model":
@@ -244,19 +245,26 @@ def _carried(explainer: KernelScoringExplainer, who: str, predictor: Predictor) 
     exacts = [state["exact"] for state in every if state.get("exact") is not None]
     needs_columns = any(exact.encoding is None for exact in exacts)
     apart = who == "model" and (explainer.engineered is not None or needs_columns)
-    own = _own_numbers(carried, who)
+    own = _own_numbers(vars(explainer), who)
     if who == "model":
         predictor = carried["predictor"]
     return order.carry(predictor, carried["background"], explainer.sample, own, taken_apart=apart)
 
 
 def _own_numbers(state: Mapping[str, Any], who: str) -> order.Numbers:
-    """What the artifact holds of a model's structure, that can predict as well."""
-    exact: Exact | None = state.get("exact")
-    if exact is not None and exact.encoding is not None:
-        explained = "surrogate" if state.get("surrogate") is not None else "model"
-        return exact if who == explained else None
-    return state.get("expansion") if who == "model" else None
+    """What the artifact holds of a model's structure, that can predict as well.
+
+    Numbers that answer in all spaces come before an exact game, which is of one.
+    """
+    every = spaces.states(state)
+    if who != ("surrogate" if state.get("surrogate") is not None else "model"):
+        return None
+    wanted = {each["predictor"].space for each in every}
+    for twin in (each.get("twin") for each in every):
+        if twin is not None and wanted <= set(twin.numbers.spaces):
+            return cast(Twin, twin)
+    exact: Exact | None = spaces.carrier(state).get("exact")
+    return None if exact is None or exact.encoding is None else exact
 
 
 def _resolve(name: str, opened: Manifest) -> Any:

@@ -9,8 +9,7 @@ from scoring.distil import distil
 from scoring.distil_exact import no_more_than_needed, report_exact
 from scoring.engineered import EngineeredKernel
 from scoring.errors import ParameterError
-from scoring.games.layered import LayeredGame
-from scoring.games.rbf import RbfGame
+from scoring.games.twin import TwinGame
 from scoring.predictor import OutputSpace
 from scoring.reasons import ReasonCodes, reason_codes_of
 from scoring.source import Source, source_of
@@ -91,8 +90,7 @@ def _sampled(view: Any, validation: Table | None, knobs: dict[str, Any]) -> dict
         "base_values": kernel.base_values,
         "report": distilled.report,
         "method": kernel.method,
-        "expansion": game.expansion if isinstance(game, RbfGame) else None,
-        "layers": game.layers if isinstance(game, LayeredGame) else None,
+        "twin": game.twin if isinstance(game, TwinGame) else None,
     }
 
 

@@ -20,10 +20,9 @@ from scoring.errors import ModelError, ParameterError
 from scoring.estimate import Estimate
 from scoring.exact import Exact
 from scoring.explanation import LocalExplanation, Scored
-from scoring.games.choose import known_game
+from scoring.games.choose import game_of
 from scoring.games.game import Game
-from scoring.games.layered import Layers
-from scoring.games.rbf import Expansion
+from scoring.games.twin import Twin
 from scoring.kernel import BLOCK_BYTES, Kernel
 from scoring.players import Players
 from scoring.predictor import OutputSpace, Predictor
@@ -87,7 +86,7 @@ class KernelScoringExplainer:
         (n_players, n_coalitions + 2) from what they are worth to values.
     sub_designs : what the standard errors come from, where the values are sampled.
     prefixes : shorter designs within the design, for when there is little time.
-    expansion, layers : the numbers of a kernel machine or of a network, where the model is one.
+    twin : the numbers of a kernel machine or of a network, where the model is one.
     players : who gets the values, where features are grouped.
     subset : the features that are reported, where not all are.
     surrogate : what is explained instead of the model, where the explainer is a mimic.
@@ -113,8 +112,7 @@ class KernelScoringExplainer:
     sub_designs: SubDesigns | None = None
     prefixes: tuple[Stage, ...] = ()
     exact: Exact | None = None
-    expansion: Expansion | None = None
-    layers: Layers | None = None
+    twin: Twin | None = None
     players: Players | None = None
     subset: tuple[int, ...] | None = None
     surrogate: Predictor | None = None
@@ -195,8 +193,7 @@ class KernelScoringExplainer:
     def game(self) -> Game:
         """The value function, made when first needed; an artifact does not hold it."""
         explained = self.surrogate or self.predictor
-        numbers = self.expansion or self.layers
-        return known_game(explained, self.background, self.block_bytes, numbers)
+        return game_of(explained, self.background, self.block_bytes, self.twin)
 
     @cached_property
     def kernel(self) -> Kernel:

@@ -13,8 +13,7 @@ from scoring.background import Background
 from scoring.coalitions import Design
 from scoring.errors import ParameterError
 from scoring.exact import Exact
-from scoring.games.layered import Layers
-from scoring.games.rbf import Expansion
+from scoring.games.twin import Twin
 from scoring.predictor import OutputSpace, Predictor
 from scoring.stages import Stage
 from scoring.sub_designs import SubDesigns
@@ -30,7 +29,7 @@ class Space:
     ----------
     predictor : the same model as the first space's.
     background, base_values, report, method, design, operator, sub_designs, prefixes, exact,
-        expansion, layers : as a scoring explainer has them.
+        twin : as a scoring explainer has them.
     """
 
     predictor: Predictor
@@ -43,8 +42,7 @@ class Space:
     sub_designs: SubDesigns | None = None
     prefixes: tuple[Stage, ...] = ()
     exact: Exact | None = None
-    expansion: Expansion | None = None
-    layers: Layers | None = None
+    twin: Twin | None = None
 
 
 def in_space(state: Mapping[str, Any], space: Space) -> dict[str, Any]:

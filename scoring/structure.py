@@ -7,7 +7,7 @@ custom kernel that answers otherwise takes the generic path.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.background import Background
-from scoring.encoding import Encoding, encoding_of, plain_encoding
+from scoring.encoding import Encoding
 from scoring.exact import Exact, Game
-from scoring.features import Engineering, feature_map
+from scoring.features import Engineering
 from scoring.games.additive import Additive, additive_of
 from scoring.games.linear import linear_game
 from scoring.games.link import link_game
@@ -26,6 +26,7 @@ from scoring.games.rbf_exact import rbf_game
 from scoring.players import Players
 from scoring.predictor import EstimatorModel, Predictor
 from scoring.probe import mixed_rows
+from scoring.readings import readings
 from scoring.table import Table
 from scoring.trees.game import tree_game
 from scoring.trees.paths import Paths
@@ -83,76 +84,12 @@ def structure_of(
     """
     if not isinstance(predictor.model, EstimatorModel):
         return None
-    for estimator, encoding, owners in _readings(predictor, engineering, examples, players):
+    for estimator, encoding, owners in readings(predictor, engineering, examples, players):
         for read in (_trees, _additive, _machine):
             found = read(predictor, estimator, encoding, owners, players.n_players)
             if found is not None and _answers_like(found, examples):
                 return found
     return None
-
-
-Reading = tuple[Any, Encoding | None, NDArray[np.int64]]
-"""An estimator of columns, the way to these, and the player that each of them belongs to."""
-
-
-def _readings(
-    predictor: Predictor, engineering: Engineering | None, examples: Table, players: Players
-) -> Iterator[Reading]:
-    estimator: Any = getattr(predictor.model, "estimator", None)
-    player_of = players.membership.argmax(axis=0)
-    if engineering is None:
-        encoding = _own_encoding(predictor, estimator, examples)
-        if encoding is not None:
-            yield estimator, encoding, player_of[encoding.sources]
-        return
-    shares = players.membership @ engineering.feature_map  # (n_players, n_columns)
-    if (np.abs(shares.max(axis=0) - 1) < 1e-9).all():
-        encoding = encoding_of(engineering, examples)
-        yield engineering.tail, encoding, np.asarray(shares.argmax(axis=0))
-        return
-    composed = _composed(predictor, engineering, examples)
-    if composed is not None:
-        yield composed, plain_encoding(predictor.schema, {}), player_of
-
-
-def _own_encoding(predictor: Predictor, estimator: Any, examples: Table) -> Encoding | None:
-    """What an estimator that takes raw rows makes of them."""
-    schema = predictor.schema
-    own = getattr(estimator, "_preprocessor", None)
-    if own is not None:  # HistGradientBoosting encodes and reorders columns of categories
-        shares = feature_map(own, schema, examples)
-        cut = Engineering(own, estimator, schema, schema, shares)
-        return encoding_of(cut, examples)
-    if not any(feature.is_category for feature in schema.features):
-        return plain_encoding(schema, {})
-    known = getattr(getattr(estimator, "booster_", None), "pandas_categorical", None)
-    of_categories = [j for j, feature in enumerate(schema.features) if feature.is_category]
-    if known is None or len(known) != len(of_categories):
-        return None
-    lists = {}
-    for j, categories in zip(of_categories, known, strict=True):
-        place = {category: float(code) for code, category in enumerate(categories)}
-        codes = [place.get(category, np.nan) for category in schema.features[j].categories]
-        lists[j] = np.array([*codes, np.nan, np.nan])
-    return plain_encoding(schema, lists)
-
-
-def _composed(predictor: Predictor, cut: Engineering, examples: Table) -> Additive | None:
-    """A linear model of columns that several features share, where it is one of raw features.
-
-    Rotations of scaled columns are: what a feature adds to the scores is found by moving it.
-    """
-    tail = additive_of(cut.tail, predictor.space)
-    if tail is None or any(f.is_category or f.allows_missing for f in predictor.schema.features):
-        return None
-    spread = np.ptp(examples.codes, axis=0)
-    step = np.diag(np.where(spread > 0, spread, 1.0))
-    base = examples.codes[:1]
-    scores = cut.table(examples.with_codes(np.concatenate([base, base + step]))).codes
-    scores = scores @ tail.coefficients.T + tail.intercepts
-    slopes = ((scores[1:] - scores[0]) / np.diag(step)[:, np.newaxis]).T
-    intercepts = scores[0] - slopes @ base[0]
-    return Additive(slopes, intercepts, tail.link)
 
 
 def _trees(

@@ -32,12 +32,14 @@ from scoring.engineered import EngineeredKernel
 from scoring.errors import ArtifactCorrupt, ArtifactError, ArtifactUntrusted, Violation
 from scoring.exact import Exact
 from scoring.feature import Feature
+from scoring.games.calibration import Calibration
+from scoring.games.expansion import Expansion
 from scoring.games.layered import Layers
 from scoring.games.linear import LinearGame
 from scoring.games.link import LinkGame
 from scoring.games.machine import Machine
-from scoring.games.rbf import Expansion
 from scoring.games.rbf_exact import RbfExactGame
+from scoring.games.twin import Twin
 from scoring.players import Players
 from scoring.predictor import Model, Predictor
 from scoring.reasons import ReasonCodes
@@ -68,12 +70,14 @@ CLASSES: dict[tuple[str, str], type] = {
     ("scoring.engineered", "EngineeredKernel"): EngineeredKernel,
     ("scoring.errors", "Violation"): Violation,
     ("scoring.exact", "Exact"): Exact,
+    ("scoring.games.calibration", "Calibration"): Calibration,
     ("scoring.games.layered", "Layers"): Layers,
     ("scoring.games.linear", "LinearGame"): LinearGame,
     ("scoring.games.link", "LinkGame"): LinkGame,
     ("scoring.games.machine", "Machine"): Machine,
     ("scoring.games.rbf_exact", "RbfExactGame"): RbfExactGame,
-    ("scoring.games.rbf", "Expansion"): Expansion,
+    ("scoring.games.expansion", "Expansion"): Expansion,
+    ("scoring.games.twin", "Twin"): Twin,
     ("scoring.players", "Players"): Players,
     ("scoring.predictor", "Predictor"): Predictor,
     ("scoring.reasons", "ReasonCodes"): ReasonCodes,

@@ -12,27 +12,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring import reasons, verify_exact, verify_stages
+from scoring import reasons, verify_exact, verify_stages, verify_twin
 from scoring.background import Background
 from scoring.coalitions import Design
 from scoring.engineered import EngineeredKernel
 from scoring.feature import Feature
 from scoring.forms.parity import Scale
 from scoring.forms.refused import Unsound, first_line
-from scoring.games.choose import known_game
-from scoring.games.layered import Layers
-from scoring.games.rbf import Expansion
 from scoring.players import Players
 from scoring.predictor import Predictor
 from scoring.schema import FeatureSchema
 from scoring.table import Table
-from scoring.verify_exact import expect
+from scoring.verify_exact import BASE_VALUES, expect
 
-__all__ = ["check_model", "check_numbers", "check_state"]
-
-BASE_VALUES = 1e-4
-"""How far the model's mean over the background may be from the base values, as a share of its
-spread there: ten times what a form may differ, because another processor rounds differently."""
+__all__ = ["check_model", "check_state"]
 
 
 def check_state(state: Mapping[str, Any]) -> None:
@@ -57,10 +50,8 @@ def check_state(state: Mapping[str, Any]) -> None:
     else:
         _check_kernel(state, len(names), n_outputs)
     _check_sample(state["sample"], background.table, predictor.schema)
-    if state.get("expansion") is not None:
-        _check_expansion(state["expansion"], predictor.schema.n_features)
-    if state.get("layers") is not None:
-        _check_layers(state["layers"], predictor.schema.n_features, n_outputs)
+    if state.get("twin") is not None:
+        verify_twin.check(state["twin"], predictor)
     if state.get("subset") is not None:
         _check_subset(state["subset"], len(names))
     if state.get("surrogate") is not None:
@@ -209,48 +200,6 @@ def _check_design(design: Design, n_features: int) -> None:
     expect(design.weights, (design.n_coalitions,), "the coalitions' weights")
     if (design.weights < 0).any():
         raise Unsound("the coalitions' weights are negative")
-
-
-def _check_layers(layers: Layers, n_features: int, n_outputs: int) -> None:
-    width = n_features
-    if not layers.weights or len(layers.weights) != len(layers.biases):
-        raise Unsound("the network's layers are none, or lack biases")
-    for weights, bias in zip(layers.weights, layers.biases, strict=True):
-        expect(weights, (width, len(bias) if bias.ndim else 0), "a layer's weights")
-        width = len(bias)
-        expect(bias, (width,), "a layer's biases")
-    if (2 if layers.output == "logistic" else width) != n_outputs or width < 1:
-        raise Unsound("the network has other outputs")
-    if layers.output == "logistic" and width != 1:
-        raise Unsound("the network has other outputs")
-
-
-def check_numbers(state: Mapping[str, Any], predictor: Predictor) -> None:
-    """Check that what the coalitions are asked of is the model, on the rows of the background.
-
-    Raises
-    ------
-    Unsound
-    """
-    numbers, background = state.get("expansion") or state.get("layers"), state["background"]
-    if numbers is None:
-        return
-    rows = background.table
-    game = known_game(predictor, background, 2**20, numbers)
-    everyone = np.ones((1, predictor.schema.n_features), dtype=bool)
-    found, told = game.values(rows, everyone)[:, 0], predictor.outputs(rows)
-    scale = Scale.of(told, predictor.space)
-    if not scale.error(found, told) <= BASE_VALUES:
-        raise Unsound("the numbers that explain are not the model's")
-
-
-def _check_expansion(expansion: Expansion, n_features: int) -> None:
-    n_supports = len(expansion.coefficients)
-    expect(expansion.supports, (n_supports, n_features), "the expansion's supports")
-    expect(expansion.coefficients, (n_supports,), "the expansion's coefficients")
-    numbers = [expansion.intercept, expansion.gamma, *(expansion.sigmoid or ())]
-    if n_supports < 1 or not np.isfinite(numbers).all() or expansion.gamma < 0:
-        raise Unsound("the expansion's numbers are none")
 
 
 def _check_sample(sample: NDArray[np.float64], table: Table, schema: FeatureSchema) -> None:

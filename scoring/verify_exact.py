@@ -21,7 +21,11 @@ from scoring.trees.forest import Forest
 from scoring.trees.game import TreeGame
 from scoring.trees.paths import MOST_PLAYERS
 
-__all__ = ["check", "check_answers", "expect"]
+__all__ = ["BASE_VALUES", "check", "check_answers", "check_encoding", "expect"]
+
+BASE_VALUES = 1e-4
+"""How far the model's mean over the background may be from the base values, as a share of its
+spread there: ten times what a form may differ, because another processor rounds differently."""
 
 ADDED_UP = 4
 """Rows on which values are added up."""
@@ -63,7 +67,7 @@ def check(state: Mapping[str, Any], n_players: int, n_outputs: int) -> None:
     if len(game.owners) != game.n_columns or not _within(game.owners, n_players):
         raise Unsound("the exact game's columns belong to nobody")
     if exact.encoding is not None:
-        _check_encoding(exact.encoding, schema, game.n_columns)
+        check_encoding(exact.encoding, schema, game.n_columns)
     if isinstance(game, LinearGame):
         expect(game.coefficients, (n_outputs, game.n_columns), "the coefficients")
         expect(game.intercepts, (n_outputs,), "the intercepts")
@@ -108,7 +112,13 @@ def _within(indices: NDArray[Any], end: int, start: int = 0) -> bool:
     return not indices.size or bool(indices.min() >= start and indices.max() < end)
 
 
-def _check_encoding(encoding: Encoding, schema: FeatureSchema, n_columns: int) -> None:
+def check_encoding(encoding: Encoding, schema: FeatureSchema, n_columns: int) -> None:
+    """Check that an encoding makes so many columns of the schema's features.
+
+    Raises
+    ------
+    Unsound
+    """
     n_lists, longest = encoding.lists.shape if encoding.lists.ndim == 2 else (-1, -1)
     per_column = (
         encoding.sources, encoding.list_of, encoding.centers, encoding.scales,

@@ -53,7 +53,10 @@ def test_a_new_process_explains_the_same_as_the_one_that_saved(name, tmp_path):
     said = saved.python(EXPLAIN, tmp_path / "artifact", json.dumps(x.tolist()))
     values, predictions, heavy = json.loads(said)
     np.testing.assert_allclose(values, made.explain(x), rtol=0, atol=tolerance)
-    assert predictions == made.predict(x).tolist()
+    if name == "regression":  # another process may add up in another order
+        np.testing.assert_allclose(predictions, made.predict(x), rtol=tolerance)
+    else:
+        assert predictions == made.predict(x).tolist()
     assert set(needs) <= set(heavy)
     assert bool(heavy) == bool(needs)  # what needs no scikit-learn does not import it
 

@@ -15,8 +15,10 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from scoring.artifact import load, save
 from scoring.errors import ModelError, ParameterError, RowsError
 from scoring.explainers import ModelTask, TabularExplainer
+from scoring.games.choose import game_of
 from scoring.games.columns import ColumnsGame
 from scoring.games.masked import MaskedGame
+from scoring.games.twin import TwinGame
 from scoring.scoring_explainers import KernelScoringExplainer
 from tests import oracles
 from tests.tables import raw_values, small
@@ -59,13 +61,17 @@ def test_the_cut_pipeline_answers_what_the_whole_one_answers():
     x, y, head = wide()
     model = make_pipeline(head, svm.SVC(probability=True, random_state=0)).fit(x, y)
     view = TabularExplainer(model, x[:10]).view
-    cut, whole = view.game(view.summary), MaskedGame(view.predictor, view.summary, 2**28)
+    assert view.twin is not None
+    assert isinstance(view.game(view.summary), TwinGame)
+    cut = game_of(view.predictor, view.summary, 2**28, None, view.engineering)
     assert isinstance(cut, ColumnsGame)
+    whole = MaskedGame(view.predictor, view.summary, 2**28)
     rng = np.random.default_rng(0)
     masks = rng.random((40, x.shape[1])) < 0.5
     rows = view.predictor.schema.encode(x[50:53])
-    np.testing.assert_allclose(cut.values(rows, masks), whole.values(rows, masks), atol=1e-6)
-    assert cut.values(rows.take(slice(0, 0)), masks).shape == (0, 40, 2)
+    for game in (cut, view.game(view.summary)):
+        np.testing.assert_allclose(game.values(rows, masks), whole.values(rows, masks), atol=1e-9)
+        assert game.values(rows.take(slice(0, 0)), masks).shape == (0, 40, 2)
 
 
 def test_a_pipeline_whose_columns_depend_on_several_features_is_run_whole():

@@ -17,11 +17,13 @@ from scoring.explanation import LocalExplanation
 from scoring.features import Engineering
 from scoring.games.choose import game_of
 from scoring.games.game import Game
+from scoring.games.twin import Twin
 from scoring.players import Players
 from scoring.predictor import Predictor
 from scoring.probe import mixed_rows
 from scoring.structure import Structure
 from scoring.table import Table
+from scoring.twins import twin_of
 
 __all__ = ["ExactFull", "Full", "View"]
 
@@ -102,7 +104,12 @@ class View:
     def game(self, background: Background, block_bytes: int | None = None) -> Game:
         """Return the value function against a background."""
         room = self.block_bytes if block_bytes is None else block_bytes
-        return game_of(self.predictor, background, room, self.engineering)
+        return game_of(self.predictor, background, room, self.twin, self.engineering)
+
+    @cached_property
+    def twin(self) -> Twin | None:
+        """The model's numbers, where it is known by them."""
+        return twin_of(self.predictor, self.engineering, self.initialization)
 
     @cached_property
     def kernel(self) -> kernel.Kernel:

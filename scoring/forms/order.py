@@ -15,11 +15,11 @@ from scoring.exact import Exact
 from scoring.forms import edges, onnx_export, pickled, skops, torch_export
 from scoring.forms.crossings import crossing_rows
 from scoring.forms.exact_model import ExactModel
-from scoring.forms.expansion import ExpansionModel
 from scoring.forms.onnx import OnnxModel, file_name
 from scoring.forms.parity import Parity
 from scoring.forms.refused import FormRefused
-from scoring.games.rbf import Expansion
+from scoring.forms.twin_model import TwinModel
+from scoring.games.twin import Twin
 from scoring.predictor import EstimatorModel, Model, OutputSpace, Predictor
 from scoring.schema import FeatureSchema
 from scoring.texts import encodable
@@ -27,7 +27,7 @@ from scoring.texts import encodable
 __all__ = ["Carried", "carry", "check_form", "take"]
 
 
-Numbers = Expansion | Exact | None
+Numbers = Twin | Exact | None
 """What an artifact holds of a model's structure."""
 
 
@@ -60,7 +60,7 @@ def carry(
         A bare function, or a model that no form can carry.
     """
     model = predictor.model
-    if isinstance(model, (ExpansionModel, ExactModel)):
+    if isinstance(model, (TwinModel, ExactModel)):
         return Carried({}, {**_facts("arrays", model), "refused": []})
     if isinstance(model, OnnxModel):
         return _onnx(model, {"parity": None, "refused": []})  # it is the model itself
@@ -175,10 +175,10 @@ def take(
 
 
 def _of_arrays(
-    own: Expansion | Exact, spaces: Sequence[OutputSpace], labels: Sequence[Any]
-) -> ExpansionModel | ExactModel:
-    if isinstance(own, Expansion):
-        return ExpansionModel(own, labels)
+    own: Twin | Exact, spaces: Sequence[OutputSpace], labels: Sequence[Any]
+) -> TwinModel | ExactModel:
+    if isinstance(own, Twin):
+        return TwinModel(own, labels)
     return ExactModel(own, spaces, labels)
 
 

@@ -8,9 +8,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from scoring.games.affine import scaled_tail
+from scoring.games.calibration import calibrated_margins
 from scoring.predictor import OutputSpace
 
-__all__ = ["Additive", "Link", "additive_of"]
+__all__ = ["Additive", "Link", "additive_of", "scaled_margins"]
 
 Link = Literal["identity", "logit", "log"]
 
@@ -51,11 +53,13 @@ def additive_of(estimator: Any, space: OutputSpace) -> Additive | None:
     """Read a linear model of scikit-learn, or None for what is none in this output space.
 
     Subclasses may do anything and are not read. More than two classes' probabilities are no
-    function of one score.
+    function of one score, and neither are those of several calibrated folds.
     """
     kind = type(estimator)
     if not kind.__module__.startswith("sklearn."):
         return None
+    if space == "probability" and kind.__name__ == "CalibratedClassifierCV":
+        return _calibrated(estimator)
     link = _link(estimator, kind.__name__, space)
     coefficients = getattr(estimator, "coef_", None)
     if link is None or not isinstance(coefficients, np.ndarray):  # it may be sparse
@@ -65,6 +69,29 @@ def additive_of(estimator: Any, space: OutputSpace) -> Additive | None:
         return None
     intercepts = np.broadcast_to(np.asarray(estimator.intercept_, dtype=np.float64), len(two))
     return Additive(two, intercepts.copy(), link)
+
+
+def scaled_margins(estimator: Any) -> Additive | None:
+    """Read a linear model's margins, its own scalers included."""
+    scaled = scaled_tail(estimator)
+    linear = None if scaled is None else additive_of(scaled[0], "margin")
+    if scaled is None or linear is None:
+        return None
+    slope, start = scaled[1]
+    intercepts = linear.intercepts + linear.coefficients @ start
+    return Additive(linear.coefficients * slope, intercepts, "identity")
+
+
+def _calibrated(estimator: Any) -> Additive | None:
+    """One margin through one sigmoid: the log-odds are a scaled margin."""
+    read = calibrated_margins(estimator)
+    if read is None or read[1].kind != "sigmoid" or read[1].n_margins != 1:
+        return None
+    margin = scaled_margins(read[0][0])
+    if margin is None:
+        return None
+    slope, offset = -read[1].slopes, -read[1].offsets
+    return Additive(margin.coefficients * slope, margin.intercepts * slope + offset, "logit")
 
 
 def _link(estimator: Any, name: str, space: OutputSpace) -> Link | None:

@@ -1,4 +1,4 @@
-"""Which value function a model gets: a twin that knows its structure, or the generic one."""
+"""Which value function a model gets: a twin that knows its numbers, or the generic one."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from scoring.background import Background
 from scoring.features import Engineering
 from scoring.games.columns import ColumnsGame
 from scoring.games.game import Game
-from scoring.games.layered import LayeredGame, Layers, layers_of
 from scoring.games.masked import MaskedGame
-from scoring.games.rbf import Expansion, RbfGame, expansion_of
+from scoring.games.twin import Twin, TwinGame
 from scoring.predictor import Predictor
 
-__all__ = ["game_of", "known_game"]
+__all__ = ["agrees", "game_of"]
+
+BLOCK_BYTES = 2**26
 
 CHECKED = 32
 """Coalitions on which a twin is held against the model itself."""
@@ -26,56 +27,35 @@ def game_of(
     predictor: Predictor,
     background: Background,
     block_bytes: int,
+    twin: Twin | None = None,
     engineering: Engineering | None = None,
 ) -> Game:
     """Return the cheapest value function that answers what the model answers.
 
-    A twin that differs from the model is not taken: something about the model is not what its
-    type promises.
-
     Parameters
     ----------
-    engineering : where a pipeline is cut, if the model is one.
+    twin : the model's numbers, checked, where they are known.
+    engineering : else where a pipeline is cut, if the model is one.
     """
-    generic = MaskedGame(predictor, background, block_bytes)
-    twin = _columns_game(predictor, background, block_bytes, engineering)
-    if twin is None:
-        numbers = expansion_of(predictor) or layers_of(predictor)
-        twin = known_game(predictor, background, block_bytes, numbers)
-    return twin if _agrees(twin, generic) else generic
-
-
-def known_game(
-    predictor: Predictor,
-    background: Background,
-    block_bytes: int,
-    numbers: Expansion | Layers | None,
-) -> Game:
-    """Return the value function for a structure that was checked before; None for no structure."""
-    if isinstance(numbers, Expansion):
-        return RbfGame(predictor, background, block_bytes, numbers)
-    if isinstance(numbers, Layers):
-        return LayeredGame(predictor, background, block_bytes, numbers)
-    return MaskedGame(predictor, background, block_bytes)
-
-
-def _columns_game(
-    predictor: Predictor, background: Background, block_bytes: int, engineering: Engineering | None
-) -> Game | None:
+    if twin is not None:
+        return TwinGame(predictor, background, block_bytes, twin)
     if engineering is None or not engineering.exclusive:
-        return None
+        return MaskedGame(predictor, background, block_bytes)
     inner = engineering.predictor(predictor), engineering.background(background), block_bytes
-    return ColumnsGame(predictor, background, block_bytes, engineering, game_of(*inner))
+    return ColumnsGame(predictor, background, block_bytes, engineering, MaskedGame(*inner))
 
 
-def _agrees(twin: Game, generic: Game) -> bool:
-    if isinstance(twin, MaskedGame):
-        return True
+def agrees(predictor: Predictor, background: Background, twin: Twin) -> bool:
+    """Whether a twin's values are the model's own, on a few rows and coalitions.
+
+    One that differs must not be taken: something about the model is not what its type promises.
+    """
     rng = np.random.default_rng(0)
-    n_features = generic.predictor.schema.n_features
+    n_features = predictor.schema.n_features
     masks = rng.random((CHECKED, n_features)) < rng.random((CHECKED, 1))
-    rows = generic.background.table.take(slice(0, 2))
-    found, expected = twin.values(rows, masks), generic.values(rows, masks)
+    rows = background.table.take(slice(0, 2))
+    games = (game_of(predictor, background, BLOCK_BYTES, each) for each in (twin, None))
+    found, expected = (game.values(rows, masks) for game in games)
     if found.shape != expected.shape or not np.isfinite(expected).all():
         return False
     return bool(np.abs(found - expected).max() <= TOLERANCE * np.abs(expected).max())

@@ -12,10 +12,13 @@ from scoring.background import Background
 from scoring.predictor import Predictor
 from scoring.table import Table
 
-__all__ = ["Game", "Worth", "blocks"]
+__all__ = ["Asked", "Game", "Worth", "blocks", "players_of"]
 
 Worth = Callable[[Table, slice], NDArray[np.float64]]
 """From rows and some of fixed coalitions to v (n_rows, n_some, n_outputs)."""
+
+Asked = Callable[[NDArray[np.float64], slice], NDArray[np.float64]]
+"""The same over a model's columns: rows are float64 (n_rows, n_columns)."""
 
 
 class Game(Protocol):
@@ -41,3 +44,20 @@ def blocks(total: int, size: int) -> Iterator[slice]:
     """Cut range(total) into slices of at most `size`."""
     for start in range(0, total, size):
         yield slice(start, min(start + size, total))
+
+
+def players_of(masks: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Columns that are in the same coalitions move together, and are one player.
+
+    Parameters
+    ----------
+    masks : bool (n_coalitions, n_columns).
+
+    Returns
+    -------
+    The coalitions (n_coalitions, n_players), and float64 (n_players, n_columns): 1 where a column
+    is a player's, to sum columns with.
+    """
+    distinct, owner = np.unique(masks, axis=1, return_inverse=True)
+    owned = owner.ravel() == np.arange(distinct.shape[1])[:, np.newaxis]
+    return distinct, owned.astype(np.float64)

@@ -10,26 +10,30 @@ a network with nothing left but the softmax.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.background import Background
-from scoring.games.game import Worth, blocks
-from scoring.predictor import EstimatorModel, Predictor
-from scoring.table import Table
+from scoring.games.additive import scaled_margins
+from scoring.games.calibration import Calibration, calibrated_margins
+from scoring.games.game import Asked, blocks, players_of
+from scoring.games.precision import single_will_do
+from scoring.predictor import OutputSpace
 
-__all__ = ["LayeredGame", "Layers", "layers_of"]
+__all__ = ["Layers", "layered_values", "layers_of"]
 
 Activation = Literal["identity", "logistic", "tanh", "relu"]
-Output = Literal["identity", "logistic", "softmax"]
+Output = Literal["identity", "logistic", "softmax", "calibrated"]
 
 OUTPUTS = {"identity", "logistic", "softmax"}
 
 IN_CACHE = 1 << 17
 """Numbers of one layer that exist at a time."""
+
+MANY = 1 << 24
+"""Products after the first layer that are worth a thought of their precision."""
 
 KEPT_BYTES = 256 * 2**20
 """How large the background's half may be to be kept between calls."""
@@ -43,96 +47,172 @@ class Layers:
     ----------
     weights, biases : float64 (n_in, n_out) and (n_out,), layer by layer.
     activation : between layers.
-    output : after the last; `logistic` answers both of two classes.
+    output : after the last; `logistic` answers both of two classes, `calibrated` what a
+        calibration makes of margins.
+    calibration : where the output is calibrated.
     """
 
     weights: tuple[NDArray[np.float64], ...]
     biases: tuple[NDArray[np.float64], ...]
     activation: Activation
     output: Output
+    calibration: Calibration | None = None
+
+    @property
+    def n_columns(self) -> int:
+        """How many columns a row has."""
+        return len(self.weights[0])
+
+    @property
+    def spaces(self) -> tuple[OutputSpace, ...]:
+        """The output spaces that it answers in: an output that is none of classes is a value."""
+        return ("value",) if self.output == "identity" else ("probability",)
+
+    def outputs(self, columns: NDArray[np.float64], space: OutputSpace) -> NDArray[np.float64]:  # noqa: ARG002 it has one
+        """Return what the network says of rows, (n_rows, n_outputs)."""
+        return self.after_first(columns @ self.weights[0] + self.biases[0])
+
+    def predict(self, columns: NDArray[np.float64], labels: Sequence[Any]) -> NDArray[Any]:
+        """Return the likeliest class, or the value."""
+        told = self.after_first(columns @ self.weights[0] + self.biases[0])
+        if labels:
+            return np.asarray(np.asarray(labels)[told.argmax(axis=1)])
+        return told[:, 0] if told.shape[1] == 1 else told
 
     def after_first(self, reached: NDArray[np.float64]) -> NDArray[np.float64]:
         """From what reaches the first activation (n, n_hidden), overwritten, to outputs."""
         for weights, bias in zip(self.weights[1:], self.biases[1:], strict=True):
             reached = _activated(reached, self.activation) @ weights
             reached += bias
-        return _answered(reached, self.output)
+        told = reached.astype(np.float64, copy=False)
+        if self.calibration is not None:
+            return self.calibration.probabilities(told)
+        return _answered(told, self.output)
+
+    def single(self) -> Layers:
+        """Return the same network with layers in single precision."""
+        weights: Any = tuple(array.astype(np.float32) for array in self.weights)
+        biases: Any = tuple(array.astype(np.float32) for array in self.biases)
+        return replace(self, weights=weights, biases=biases)
+
+
+def layered_values(
+    layers: Layers,
+    background: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    masks: NDArray[np.bool_],
+    space: OutputSpace,  # noqa: ARG001 a network has one
+    block_bytes: int,
+) -> Asked:
+    """Return the value function of fixed coalitions; see `scoring.games.game.Asked`.
+
+    The background's half of the first layer is kept where there is room. Where the other layers
+    have much to multiply, they do so in single precision if it costs no digit that anybody sees.
+
+    Parameters
+    ----------
+    background, weights : float64 (n_background, n_columns) and (n_background,), summing to 1.
+    masks : bool (n_coalitions, n_columns).
+    """
+    distinct, owned = players_of(masks)
+    asked = _Asked(layers, layers, background, weights, distinct, owned)
+    products = sum(array.size for array in layers.weights[1:]) * len(masks) * len(background)
+    if products > MANY:
+        single = replace(asked, rest=layers.single())
+        asked = single if single_will_do(asked, single, background, len(masks)) else asked
+    per_coalition = 8 * len(background) * len(layers.biases[0])
+    if len(masks) * per_coalition <= min(KEPT_BYTES, block_bytes):
+        return asked.kept()
+    return replace(asked, per_block=max(1, block_bytes // 4 // per_coalition))
 
 
 @dataclass(frozen=True, eq=False)
-class LayeredGame:
-    """Values of coalitions without masked rows."""
+class _Asked:
+    """Fixed coalitions of players and a background.
 
-    predictor: Predictor
-    background: Background
-    block_bytes: int
+    Parameters
+    ----------
+    rest : the same network, for what comes after the first layer.
+    masks : bool (n_coalitions, n_players), and which columns they own; see `players_of`.
+    absent : what the background brings, (n_coalitions, n_background, n_hidden), bias included.
+    per_block : for how many coalitions at a time that is computed where it is not kept.
+    """
+
     layers: Layers
+    rest: Layers
+    background: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    masks: NDArray[np.bool_]
+    owned: NDArray[np.float64]
+    absent: NDArray[np.float64] | None = None
+    per_block: int = 1
 
-    def values(self, rows: Table, masks: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Return v (n_rows, n_coalitions, n_outputs) of every coalition for every row."""
-        v = np.zeros((rows.n_rows, len(masks), len(self.predictor.output_names)))
-        per_mask = 8 * self.background.table.n_rows * len(self.layers.biases[0])
-        for some in blocks(len(masks), max(1, self.block_bytes // 4 // per_mask)):
-            absent = self._absent(masks[some])
-            v[:, some] = self._values(rows, masks[some], absent)
-        return v
+    def kept(self) -> _Asked:
+        """Compute the background's half of the first layer."""
+        return replace(self, absent=self._absent(self.masks))
 
-    def prepared(self, masks: NDArray[np.bool_]) -> Worth:
-        """Return `values` of fixed coalitions, with the background's half of the layer computed.
+    def __call__(self, rows: NDArray[np.float64], asked: slice) -> NDArray[np.float64]:
+        """Return v (n_rows, n_asked, n_outputs)."""
+        masks = self.masks[asked]
+        if self.absent is not None:
+            return self._values(rows, masks, self.absent[asked])
+        parts = [
+            self._values(rows, masks[some], self._absent(masks[some]))
+            for some in blocks(len(masks), self.per_block)
+        ]
+        return np.concatenate(parts, axis=1) if parts else self._values(rows, masks, self._none())
 
-        Where that half is too large to be kept, it is computed at every call.
-        """
-        n_kept = len(masks) * self.background.table.n_rows * len(self.layers.biases[0])
-        if 8 * n_kept > min(KEPT_BYTES, self.block_bytes):
-            return lambda rows, some: self.values(rows, masks[some])
-        absent = self._absent(masks)
-        return lambda rows, some: self._values(rows, masks[some], absent[some])
+    def _none(self) -> NDArray[np.float64]:
+        return np.zeros((0, len(self.background), len(self.layers.biases[0])))
 
     def _absent(self, masks: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """What the background brings, (n_coalitions, n_background, n_hidden), bias included."""
-        brought = self._layer((~masks).astype(np.float64), self.background.table.codes)
+        brought = self._layer((~masks).astype(np.float64), self.background)
         brought += self.layers.biases[0]
-        return brought
+        return brought.astype(self.rest.biases[0].dtype, copy=False)
 
     def _layer(self, mask: NDArray[np.float64], points: NDArray[np.float64]) -> NDArray[np.float64]:
         """The first layer of masked points, (n_coalitions, n_points, n_hidden), without bias."""
         weights = self.layers.weights[0]
-        each = points.T[:, :, np.newaxis] * weights[:, np.newaxis]  # (features, points, hidden)
-        flat = mask @ each.reshape(len(weights), -1)
-        return np.asarray(flat.reshape(len(mask), len(points), -1))
+        each = points.T[:, :, np.newaxis] * weights[:, np.newaxis]  # (columns, points, hidden)
+        brought = self.owned @ each.reshape(len(weights), -1)  # by players
+        return np.asarray((mask @ brought).reshape(len(mask), len(points), -1))
 
     def _values(
-        self, rows: Table, masks: NDArray[np.bool_], absent: NDArray[np.float64]
+        self, rows: NDArray[np.float64], masks: NDArray[np.bool_], absent: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        n_outputs, weights = len(self.predictor.output_names), self.background.weights
-        v = np.zeros((rows.n_rows, len(masks), n_outputs))
+        layers = self.layers
+        n_outputs = layers.after_first(layers.biases[0][np.newaxis].copy()).shape[1]
+        v = np.zeros((len(rows), len(masks), n_outputs))
         mask = masks.astype(np.float64)
-        widest = max(len(bias) for bias in self.layers.biases)
-        for some in blocks(rows.n_rows, max(1, IN_CACHE // max(1, mask.size))):
-            present = self._layer(mask, rows.codes[some])[:, :, np.newaxis]
+        widest = max(len(bias) for bias in layers.biases)
+        for some in blocks(len(rows), max(1, IN_CACHE // max(1, mask.size))):
+            own = self._layer(mask, rows[some]).astype(absent.dtype, copy=False)
+            present = own.reshape(*own.shape[:2], 1, -1)
             each = present.shape[1] * absent.shape[1] * widest
             for asked in blocks(len(mask), max(1, IN_CACHE // each)):
                 reached = present[asked] + absent[asked, np.newaxis]
-                shape = reached.shape[:3]  # (coalitions, rows, background)
-                outputs = self.layers.after_first(reached.reshape(-1, reached.shape[3]))
-                v[some, asked] = np.einsum("b,crbo->rco", weights, outputs.reshape(*shape, -1))
+                shape = reached.shape[:-1]  # (coalitions, rows, background)
+                outputs = self.rest.after_first(reached.reshape(-1, len(layers.biases[0])))
+                v[some, asked] = np.einsum("b,crbo->rco", self.weights, outputs.reshape(*shape, -1))
         return v
 
 
-def layers_of(predictor: Predictor) -> Layers | None:
+def layers_of(estimator: Any, space: OutputSpace) -> Layers | None:
     """Read a network's numbers, or None where the model has no such first layer.
 
     Known are scikit-learn's MLPClassifier (of classes, not of several labels) and MLPRegressor,
-    and LogisticRegression with more than two classes. Subclasses may do anything and are not taken.
+    LogisticRegression with more than two classes, and CalibratedClassifierCV over linear margins.
+    Subclasses may do anything and are not taken.
     """
-    model = predictor.model
-    if not isinstance(model, EstimatorModel) or any(predictor.schema.code_tables):
-        return None
-    estimator, kind = model.estimator, type(model.estimator)
+    kind = type(estimator)
     if not kind.__module__.startswith("sklearn."):
         return None
-    several = len(model.labels) > 2 and predictor.space == "probability"
-    if kind.__name__ in {"LogisticRegression", "LogisticRegressionCV"} and several:
+    if space == "probability" and (read := calibrated_margins(estimator)) is not None:
+        return _of_calibrated(*read)
+    classes: Any = getattr(estimator, "classes_", ())
+    if kind.__name__ in {"LogisticRegression", "LogisticRegressionCV"}:
+        if space != "probability" or len(classes) < 3:
+            return None
         slopes, bias = np.asarray(estimator.coef_), np.asarray(estimator.intercept_)
         return _float64((slopes.T,), (bias,), "identity", "softmax")
     if kind.__name__ not in {"MLPClassifier", "MLPRegressor"}:
@@ -140,10 +220,24 @@ def layers_of(predictor: Predictor) -> Layers | None:
     known = {"identity", "logistic", "tanh", "relu"}
     if estimator.activation not in known or estimator.out_activation_ not in OUTPUTS:
         return None
-    if model.labels and not np.isscalar(model.labels[0]):
+    if len(classes) and not np.isscalar(classes[0]):
         return None
     fixed = estimator.activation, estimator.out_activation_
-    return _float64(estimator.coefs_, estimator.intercepts_, *fixed)
+    found = _float64(estimator.coefs_, estimator.intercepts_, *fixed)
+    return found if space in found.spaces else None
+
+
+def _of_calibrated(bases: Sequence[Any], calibration: Calibration) -> Layers | None:
+    """Linear margins of every fold, side by side."""
+    slopes, biases = [], []
+    for base in bases:
+        margins = scaled_margins(base)
+        if margins is None:
+            return None
+        slopes.append(margins.coefficients.T)
+        biases.append(margins.intercepts)
+    found = _float64((np.hstack(slopes),), (np.concatenate(biases),), "identity", "calibrated")
+    return replace(found, calibration=calibration)
 
 
 def _float64(

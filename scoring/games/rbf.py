@@ -1,185 +1,180 @@
 """The value function of radial-basis kernel machines, without calling the model.
 
-The squared distance between a masked row and a support vector is a sum over features, each taken
+The squared distance between a masked row and a support vector is a sum over columns, each taken
 from the row or from the background row. So `exp(-gamma * distance)` is a product of two factors:
-one that the row's own features make, and one that the background's make, whatever the row is. The
+one that the row's own columns make, and one that the background's make, whatever the row is. The
 margins of all background rows are then matrix products.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.background import Background
-from scoring.games.coupling import coupled_probabilities
-from scoring.games.game import Worth, blocks
-from scoring.predictor import EstimatorModel, OutputSpace, Predictor
-from scoring.table import Table
+from scoring.games.expansion import Expansion
+from scoring.games.factors import Factors, Forms
+from scoring.games.game import Asked, blocks, players_of
+from scoring.games.precision import single_will_do
+from scoring.predictor import OutputSpace
 
-__all__ = ["Expansion", "RbfGame", "expansion_of"]
-
-KINDS = 12
-"""Arrays of about the same size that exist at a time: two factors, the product, what the link makes
-on its way, and as much again for who called."""
-
+__all__ = ["rbf_values"]
 
 KEPT_BYTES = 256 * 2**20
 """How large the background's half of the kernel may be to be kept between calls."""
 
-FAR = 60.0
-"""An exponent beyond which nothing is left of a support vector's coefficient: 1e-26 of it. Smaller
-numbers would only be slower, for want of digits."""
+PAIRS = 1 << 11
+"""Pairs of a support vector and a background row whose tables stay in the processor's cache."""
+
+IN_CACHE = 1 << 17
+"""Factors that exist at a time where the background's half is not kept."""
+
+KINDS = 12
+"""Arrays of about the same size that exist at a time: factors, margins, what the link makes on its
+way, and as much again for who called."""
+
+NEVER = 1e6
+"""A distance that nothing is left of."""
 
 
-@dataclass(frozen=True, eq=False)
-class Expansion:
-    """A margin `sum_s coefficient_s exp(-gamma |z - s|^2) + intercept`, and what is made of it.
+def rbf_values(
+    expansion: Expansion,
+    background: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    masks: NDArray[np.bool_],
+    space: OutputSpace,
+    block_bytes: int,
+) -> Asked:
+    """Return the value function of fixed coalitions; see `scoring.games.game.Asked`.
+
+    The background's half of the kernel is kept where there is room. Where there is none in double
+    precision, single precision is taken if it costs no digit that anybody sees.
 
     Parameters
     ----------
-    supports : float64 (n_supports, n_features).
-    coefficients : float64 (n_supports,).
-    predicts : whether the machine's `predict` answers a class, inliers as 1 or -1, or the margin.
-    sigmoid : slope and offset of Platt's sigmoid, where the machine has probabilities.
+    background, weights : float64 (n_background, n_columns) and (n_background,), summing to 1.
+    masks : bool (n_coalitions, n_columns).
     """
-
-    supports: NDArray[np.float64]
-    coefficients: NDArray[np.float64]
-    intercept: float
-    gamma: float
-    predicts: Literal["class", "inlier", "value"]
-    sigmoid: tuple[float, float] | None = None
-
-    def outputs(self, margins: NDArray[np.float64], space: OutputSpace) -> NDArray[np.float64]:
-        """From margins (...) to outputs (..., n_outputs) in an output space."""
-        if space == "probability" and self.sigmoid is not None:
-            # libsvm's decision is positive for the first class, scikit-learn's for the second.
-            return coupled_probabilities(-margins, *self.sigmoid)
-        return margins[..., np.newaxis]
+    distinct, owned = players_of(masks)
+    fixed = expansion, background, weights, distinct, owned, space, block_bytes
+    exact = _Asked(*fixed, np.float64)
+    numbers = len(masks) * len(expansion.supports) * len(background)
+    if 8 * numbers > KEPT_BYTES:
+        single = _Asked(*fixed, np.float32)
+        if single_will_do(exact, single, background, len(masks)):
+            return single.kept() if 4 * numbers <= min(KEPT_BYTES, block_bytes) else single
+    return exact.kept() if 8 * numbers <= min(KEPT_BYTES, block_bytes) else exact
 
 
-@dataclass(frozen=True, eq=False)
-class RbfGame:
-    """Values of coalitions as matrix products over support vectors and background rows."""
+class _Asked:
+    """Fixed coalitions of players, a background, and the kind of numbers that factors are."""
 
-    predictor: Predictor
-    background: Background
-    block_bytes: int
-    expansion: Expansion
+    def __init__(  # noqa: PLR0917 what `rbf_values` was told, and the kind
+        self,
+        expansion: Expansion,
+        background: NDArray[np.float64],
+        weights: NDArray[np.float64],
+        masks: NDArray[np.bool_],
+        owned: NDArray[np.float64],
+        space: OutputSpace,
+        block_bytes: int,
+        kind: Any,
+    ) -> None:
+        self.expansion, self.background, self.weights = expansion, background, weights
+        self.owned, self.space, self.kind = owned, space, kind
+        self.room = max(1, block_bytes // 8 // KINDS)  # numbers of one kind
+        self.present, self.absent = Forms.of(masks), Forms.of(~masks)
+        self.half: NDArray[Any] | None = None
 
-    def values(self, rows: Table, masks: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Return v (n_rows, n_coalitions, n_outputs) of every coalition for every row."""
-        n_outputs = len(self.predictor.output_names)
-        known, weights = self.background.table.codes, self.background.weights
-        v = np.zeros((rows.n_rows, len(masks), n_outputs))
-        room = max(1, self.block_bytes // 8 // KINDS)  # float64 numbers of one kind
-        n_supports, n_features = self.expansion.supports.shape
-        for some_background in blocks(len(known), max(1, room // (n_supports * n_features))):
-            background = self._distances(known[some_background])
-            per_block = max(1, room // background.shape[1])
-            for some_masks in blocks(len(masks), per_block):
-                mask = masks[some_masks].astype(np.float64)
-                absent = self._kernel((1 - mask) @ background, n_supports)
-                per_row = max(len(mask), n_features) * max(n_supports, absent.shape[1] * n_outputs)
-                for some_rows in blocks(rows.n_rows, max(1, room // per_row)):
-                    present = mask @ self._distances(rows.codes[some_rows])
-                    factor = self._kernel(present, n_supports) * self.expansion.coefficients
-                    margins = factor @ absent.transpose(0, 2, 1) + self.expansion.intercept
-                    outputs = self.expansion.outputs(
-                        margins, self.predictor.space
-                    )  # (coalitions, rows, background, outputs)
-                    v[some_rows, some_masks] += np.einsum(
-                        "b,crbo->rco", weights[some_background], outputs
-                    )
-        return v
+    def kept(self) -> _Asked:
+        """Compute the background's half of the kernel, (n_coalitions, n_supports, n_background)."""
+        n_supports, n_coalitions = len(self.expansion.supports), self.absent.places.shape[1]
+        half = np.empty((n_coalitions, n_supports, len(self.background)), self.kind)
+        for some in blocks(len(self.background), self._points(self.absent)):
+            factors = self._factors(self.absent, self.background[some])
+            n_some = max(1, IN_CACHE // (n_supports * (some.stop - some.start)))
+            for part in blocks(n_coalitions, n_some):
+                found = factors.at(self.absent.places[:, part])
+                half[part, :, some] = found.reshape(len(found), n_supports, -1)
+        self.half = half
+        return self
 
-    def prepared(self, masks: NDArray[np.bool_]) -> Worth:
-        """Return `values` of fixed coalitions, with the background's half of the kernel computed.
+    def __call__(self, rows: NDArray[np.float64], asked: slice) -> NDArray[np.float64]:
+        """Return v (n_rows, n_asked, n_outputs)."""
+        places, n_supports = self.present.places[:, asked], len(self.expansion.supports)
+        told = np.zeros((len(rows), places.shape[1], self._n_told))
+        for some, half_of in self._halves(asked):
+            weights = self.weights[some]
+            for block in blocks(len(rows), self._points(self.present)):
+                own = self._factors(self.present, rows[block])
+                n_rows = block.stop - block.start
+                for part in blocks(places.shape[1], self._n_coalitions(n_rows, len(weights))):
+                    kernel = own.at(places[:, part]).reshape(-1, n_supports, n_rows)
+                    kernel *= self.expansion.coefficients[:, np.newaxis]
+                    told[block, part] += self._mean(kernel, half_of(part), weights)
+        if self._link is None or told.shape[2] > 1:
+            return told
+        return np.concatenate([self.weights.sum() - told, told], axis=-1)
 
-        Where that half is too large to be kept, it is computed at every call.
-        """
+    def _halves(self, asked: slice) -> Iterator[tuple[slice, Callable[[slice], NDArray[Any]]]]:
+        """Background rows, and their half of the kernel for parts of what is asked."""
+        if self.half is not None:
+            yield slice(0, len(self.background)), self.half[asked].__getitem__
+            return
+        places = self.absent.places[:, asked]
+        for some in blocks(len(self.background), self._points(self.absent)):
+            factors = self._factors(self.absent, self.background[some])
+            shape = len(self.expansion.supports), some.stop - some.start
+
+            def half_of(
+                part: slice, factors: Factors = factors, shape: tuple[int, int] = shape
+            ) -> NDArray[Any]:
+                return factors.at(places[:, part]).reshape(-1, *shape)
+
+            yield some, half_of
+
+    def _mean(
+        self, kernel: NDArray[Any], half: NDArray[Any], weights: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """From both halves of the kernel to v (n_rows, n_coalitions, n_told)."""
+        rows_first = kernel.transpose(0, 2, 1)
+        each = [rows_first[..., own] @ half[:, own] for own in self.expansion.supports_of()]
+        margins = np.stack(each, axis=-1).astype(np.float64, copy=False)
+        margins += self.expansion.intercepts  # (coalitions, rows, background, margins)
+        outputs = margins if self._link is None else self._link(margins)
+        return np.asarray(np.einsum("b,crbo->rco", weights, outputs))
+
+    @cached_property
+    def _link(self) -> Callable[[NDArray[np.float64]], NDArray[np.float64]] | None:
+        """What is made of margins; one of two probabilities is enough."""
+        calibration = self.expansion.calibration
+        return None if calibration is None or self.space != "probability" else calibration.told
+
+    @cached_property
+    def _n_told(self) -> int:
+        n_margins = len(self.expansion.ends)
+        return n_margins if self._link is None else self._link(np.zeros((1, n_margins))).shape[1]
+
+    def _n_coalitions(self, n_rows: int, n_background: int) -> int:
+        """Coalitions at a time, whose kernels and outputs stay in the cache, and within bounds."""
         n_supports = len(self.expansion.supports)
-        n_kept = len(masks) * n_supports * self.background.table.n_rows
-        if 8 * n_kept > min(KEPT_BYTES, self.block_bytes):
-            return lambda rows, some: self.values(rows, masks[some])
-        mask = masks.astype(np.float64)
-        background = self._distances(self.background.table.codes)
-        kept = np.empty((len(mask), n_supports, self.background.table.n_rows))
-        for some in blocks(len(mask), max(1, 2**20 // background.shape[1])):
-            absent = self._kernel((1 - mask[some]) @ background, n_supports)
-            kept[some] = (absent * self.expansion.coefficients).transpose(0, 2, 1)
+        kernels = n_supports * (n_rows if self.half is not None else n_rows + n_background)
+        outputs = n_rows * n_background * max(self._n_told, len(self.expansion.ends))
+        return max(1, min(IN_CACHE, self.room) // max(kernels, outputs))
 
-        def worth(rows: Table, asked: slice) -> NDArray[np.float64]:
-            mask, absent = masks[asked].astype(np.float64), kept[asked]
-            v = np.zeros((rows.n_rows, len(mask), len(self.predictor.output_names)))
-            per_row = KINDS * len(mask) * max(n_supports, kept.shape[2] * v.shape[2])
-            for some in blocks(rows.n_rows, max(1, self.block_bytes // 8 // per_row)):
-                present = self._kernel(mask @ self._distances(rows.codes[some]), n_supports)
-                margins = present @ absent + self.expansion.intercept
-                outputs = self.expansion.outputs(margins, self.predictor.space)
-                # (coalitions, rows, background, outputs)
-                v[some] = np.einsum("b,crbo->rco", self.background.weights, outputs)
-            return v
+    def _points(self, forms: Forms) -> int:
+        """Points whose tables with all supports stay in the cache, and within bounds."""
+        per_point = forms.numbers(1) * len(self.expansion.supports)
+        return max(1, min(PAIRS // len(self.expansion.supports), self.room // per_point))
 
-        return worth
-
-    def _distances(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Squared distance to every support, feature by feature: (n_features, points*supports)."""
-        supports = self.expansion.supports
-        apart = points[:, np.newaxis] - supports  # (n_points, n_supports, n_features)
+    def _factors(self, forms: Forms, points: NDArray[np.float64]) -> Factors:
+        """Of points with all supports: pairs are in the order (n_supports, n_points)."""
+        expansion = self.expansion
+        apart = points - expansion.supports[:, np.newaxis]  # (n_supports, n_points, n_columns)
         with np.errstate(over="ignore"):  # so far away that the kernel is 0
-            return np.asarray((apart**2).reshape(-1, supports.shape[1]).T)
-
-    def _kernel(self, distances: NDArray[np.float64], n_supports: int) -> NDArray[np.float64]:
-        """(n_coalitions, n_points, n_supports), in place of the distances."""
-        distances *= -self.expansion.gamma
-        np.maximum(distances, -FAR, out=distances)
-        np.exp(distances, out=distances)
-        return distances.reshape(len(distances), -1, n_supports)
-
-
-def expansion_of(predictor: Predictor) -> Expansion | None:
-    """Read a kernel machine's numbers, or None where the model is no such machine.
-
-    Known are scikit-learn's SVC and NuSVC with two classes (margins, and Platt's probabilities),
-    SVR, NuSVR, OneClassSVM and KernelRidge with one output, all with the `rbf` kernel. Subclasses
-    may do anything and are not taken.
-    """
-    model = predictor.model
-    if not isinstance(model, EstimatorModel) or any(predictor.schema.code_tables):
-        return None
-    estimator, kind = model.estimator, type(model.estimator)
-    known = {"SVC", "NuSVC", "SVR", "NuSVR", "OneClassSVM", "KernelRidge"}
-    is_known = kind.__module__.startswith("sklearn.") and kind.__name__ in known
-    if not is_known or estimator.kernel != "rbf":
-        return None
-    if kind.__name__ == "KernelRidge":
-        return _of_ridge(estimator)
-    supports, dual = estimator.support_vectors_, estimator.dual_coef_
-    if not isinstance(dual, np.ndarray) or len(dual) != 1:  # sparse, or more than two classes
-        return None
-    sigmoid = None
-    slope, offset = estimator._probA, estimator._probB  # noqa: SLF001 public ones are deprecated
-    if kind.__name__ in {"SVC", "NuSVC"} and len(slope):
-        sigmoid = float(slope[0]), float(offset[0])
-    predicts: Literal["class", "inlier", "value"] = "class" if model.labels else "value"
-    return Expansion(
-        np.asarray(supports, dtype=np.float64),
-        np.array(dual[0]),
-        float(estimator.intercept_[0]),
-        float(estimator._gamma),  # noqa: SLF001 `gamma` may still say "scale"
-        "inlier" if kind.__name__ == "OneClassSVM" else predicts,
-        sigmoid,
-    )
-
-
-def _of_ridge(estimator: Any) -> Expansion | None:
-    dual, fitted = np.asarray(estimator.dual_coef_), estimator.X_fit_
-    if dual.ndim != 1 or not isinstance(fitted, np.ndarray):
-        return None
-    gamma = 1 / fitted.shape[1] if estimator.gamma is None else float(estimator.gamma)
-    return Expansion(np.asarray(fitted, dtype=np.float64), dual, 0.0, gamma, "value")
+            apart = apart**2 * expansion.scales[:, np.newaxis]
+        flat = np.minimum(apart, NEVER).reshape(-1, expansion.n_columns).T
+        return Factors(forms, self.owned @ flat, self.kind)

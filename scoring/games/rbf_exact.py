@@ -24,6 +24,9 @@ __all__ = ["RbfExactGame", "rbf_game"]
 ROOM = 1 << 16
 """Numbers of one kind that exist at a time: they stay in the processor's cache."""
 
+NEAR = -600.0
+"""The logarithm of a product that is still a number, whichever factors it is made of."""
+
 
 @dataclass(frozen=True, eq=False)
 class RbfExactGame:
@@ -78,9 +81,8 @@ class RbfExactGame:
                 factor += kept
                 product = np.multiply.reduce(factor, axis=0)
                 product *= larger * node_weight
-                np.divide(moved, factor, out=factor)
-                factor *= product
-                total += factor
+                total += np.divide(product, factor, out=factor)
+            total *= moved
             paid = total.reshape(-1, len(machine.supports)) @ machine.coefficients
             paid = paid.reshape(n_players, -1, some.stop - some.start, paid.shape[1])
             answer[rows] += np.einsum("prbo,b->rpo", paid, self.weights[some])
@@ -119,6 +121,11 @@ class RbfExactGame:
         """Logarithms of the background's factors, (n_players, n_background, n_supports)."""
         return self._logarithms(self.background)
 
+    @cached_property
+    def _factors(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The background's factors, and by background row the least logarithm of all together."""
+        return np.exp(self._absent), self._absent.sum(axis=0).min(axis=1)
+
     def _logarithms(self, columns: NDArray[np.float64]) -> NDArray[np.float64]:
         """Logarithms of rows' factors, (n_players, n_rows, n_supports)."""
         machine = self.machine
@@ -136,32 +143,41 @@ class RbfExactGame:
     ]:
         """Blocks of product games: rows, background rows, and three arrays.
 
-        Every pair of factors is divided by its larger one, so that none of both is lost where a
-        row is far away: `larger` (n,) is the product of these. A player that comes moves its
-        factor from `kept` by `moved`, (n_players, n) each; n counts rows, background rows and
-        supports.
+        `larger` (n,) is a factor of the whole product. A player that comes moves its own factor
+        from `kept` by `moved`, (n_players, n) each; n counts rows, background rows and supports.
         """
         n_players, n_supports = self.n_players, len(self.machine.supports)
         room = max(1, min(ROOM, block_bytes // 128) // (n_players * n_supports))
+        factors, least = self._factors
         for rows in blocks(len(columns), room):
             own = self._logarithms(columns[rows])
+            own_factors, own_least = np.exp(own), own.sum(axis=0).min()
             for some in blocks(len(self.weights), max(1, room // own.shape[1])):
-                present = own[:, :, np.newaxis]
-                absent = self._absent[:, np.newaxis, some]
-                with np.errstate(invalid="ignore"):  # both infinitely far away
-                    apart = np.nan_to_num(present - absent, nan=0.0)
-                larger = np.maximum(present, absent).sum(axis=0)
-                smaller = np.exp(-np.abs(apart))
-                present = np.where(apart >= 0, 1.0, smaller)
-                kept = np.where(apart >= 0, smaller, 1.0)
-                flat = n_players, -1
-                yield (
-                    rows,
-                    some,
-                    np.exp(larger).reshape(-1),
-                    (present - kept).reshape(flat),
-                    kept.reshape(flat),
-                )
+                if own_least + least[some].min() >= NEAR:
+                    larger = np.ones(own[0].size * (some.stop - some.start))
+                    absent = np.broadcast_to(
+                        factors[:, np.newaxis, some],
+                        (n_players, own.shape[1], some.stop - some.start, n_supports),
+                    )
+                    moved = own_factors[:, :, np.newaxis] - absent
+                    kept = absent.reshape(n_players, -1)
+                    yield rows, some, larger, moved.reshape(n_players, -1), kept
+                else:
+                    yield rows, some, *self._scaled(own, self._absent[:, some])
+
+    @staticmethod
+    def _scaled(
+        own: NDArray[np.float64], absent: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Products that would be lost, far away: every pair of factors is divided by its larger."""
+        present, absent = own[:, :, np.newaxis], absent[:, np.newaxis]
+        with np.errstate(invalid="ignore"):  # both infinitely far away
+            apart = np.nan_to_num(present - absent, nan=0.0)
+        larger = np.exp(np.maximum(present, absent).sum(axis=0)).reshape(-1)
+        smaller = np.exp(-np.abs(apart))
+        kept = np.where(apart >= 0, smaller, 1.0)
+        moved = np.where(apart >= 0, 1.0, smaller) - kept
+        return larger, moved.reshape(len(own), -1), kept.reshape(len(own), -1)
 
 
 def rbf_game(

@@ -14,12 +14,18 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from scoring.artifact import load, save
 from scoring.errors import ArtifactCorrupt
 from scoring.explainers import TabularExplainer
-from scoring.games.layered import LayeredGame, Layers, layers_of
+from scoring.games.layered import Layers, layers_of
 from scoring.games.masked import MaskedGame
+from scoring.games.twin import Twin, TwinGame
 from scoring.scoring_explainers import KernelScoringExplainer
 from scoring.unpickle import CLASSES
 
 ACTIVATIONS = ["identity", "logistic", "tanh", "relu"]
+
+
+def is_network(game):
+    """Whether values come from a network's numbers."""
+    return isinstance(game, TwinGame) and isinstance(game.twin.numbers, Layers)
 
 
 def network(kind, activation, n_outputs, n_features, seed):
@@ -50,7 +56,8 @@ def test_a_network_is_worth_what_masked_rows_are(kind, activation, n_outputs, n_
     model, x = network(kind, activation, n_outputs, n_features, seed)
     view = TabularExplainer(model, x, n_background=4).view
     game = view.game(view.summary)
-    assert isinstance(game, LayeredGame)
+    assert isinstance(game, TwinGame)
+    assert is_network(game)
     rows = view.predictor.schema.encode(x[:5] * 3)
     masks = np.random.default_rng(seed).random((9, n_features)) < 0.5
     expected = MaskedGame(view.predictor, view.summary, 2**24).values(rows, masks)
@@ -58,7 +65,7 @@ def test_a_network_is_worth_what_masked_rows_are(kind, activation, n_outputs, n_
     np.testing.assert_allclose(game.values(rows, masks), expected, atol=1e-12 * scale)
     worth = game.prepared(masks)
     np.testing.assert_allclose(worth(rows, slice(2, 7)), expected[:, 2:7], atol=1e-12 * scale)
-    small = LayeredGame(view.predictor, view.summary, 1, game.layers)
+    small = TwinGame(view.predictor, view.summary, 1, game.twin)
     np.testing.assert_allclose(small.values(rows, masks), expected, atol=1e-12 * scale)
 
 
@@ -67,7 +74,7 @@ def test_a_softmax_of_linear_scores_is_such_a_network():
     x, labels = rng.normal(size=(90, 5)), rng.integers(0, 4, 90)
     view = TabularExplainer(LogisticRegression().fit(x, labels), x, n_background=4).view
     game, masks = view.game(view.summary), rng.random((20, 5)) < 0.5
-    assert isinstance(game, LayeredGame)
+    assert is_network(game)
     rows = view.predictor.schema.encode(x[:3])
     expected = MaskedGame(view.predictor, view.summary, 2**24).values(rows, masks)
     np.testing.assert_allclose(game.values(rows, masks), expected, atol=1e-13)
@@ -84,12 +91,12 @@ def test_what_only_looks_like_a_network_is_asked_itself():
     model, x = network("classes", "relu", 1, 4, 0)
     model.__class__ = Bolder
     view = TabularExplainer(model, x).view
-    assert layers_of(view.predictor) is None
+    assert layers_of(model, "probability") is None
     assert isinstance(view.game(view.summary), MaskedGame)
     honest, _ = network("classes", "relu", 1, 4, 0)
     honest.predict_proba = lambda rows: MLPClassifier.predict_proba(honest, rows) ** 2
     view = TabularExplainer(honest, x).view
-    assert layers_of(view.predictor) is not None
+    assert layers_of(honest, "probability") is not None
     assert isinstance(view.game(view.summary), MaskedGame)
 
 
@@ -99,7 +106,7 @@ def test_an_artifact_holds_the_network_beside_its_model(kind, tmp_path):
     made = KernelScoringExplainer(TabularExplainer(model, x, n_background=4))
     save(made, tmp_path / "artifact")
     again = load(tmp_path / "artifact")
-    assert isinstance(again.kernel.game, LayeredGame)
+    assert is_network(again.kernel.game)
     one, other = made.explain_local(x[:4]), again.explain_local(x[:4])
     np.testing.assert_allclose(one.values, other.values, atol=1e-6 * np.abs(one.values).max())
     assert other.additivity_gap.max() < 1e-6
@@ -108,12 +115,15 @@ def test_an_artifact_holds_the_network_beside_its_model(kind, tmp_path):
 def test_another_models_network_is_refused(tmp_path):
     model, x = network("classes", "tanh", 2, 6, 1)
     made = KernelScoringExplainer(TabularExplainer(model, x, n_background=4))
-    layers = made.layers
-    assert layers is not None
+    assert made.twin is not None
+    layers = made.twin.numbers
+    assert isinstance(layers, Layers)
     other = Layers(layers.weights, tuple(b + 0.5 for b in layers.biases), "tanh", "softmax")
     short = Layers(layers.weights[:1], layers.biases[:1], "tanh", "softmax")
     for wrong in (other, short):
-        damaged = KernelScoringExplainer.restore({**vars(made), "layers": wrong})
+        damaged = KernelScoringExplainer.restore(
+            {**vars(made), "twin": Twin(wrong, made.twin.encoding)}
+        )
         with pytest.raises(ArtifactCorrupt):
             save(damaged, tmp_path / "artifact")
 
