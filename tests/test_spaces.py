@@ -12,7 +12,8 @@ from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC
 
-from scoring.artifact import load, save
+from scoring import measure
+from scoring.artifact import load, read_manifest, save
 from scoring.errors import ArtifactCorrupt, ParameterError
 from scoring.explainers import MimicExplainer, TabularExplainer
 from scoring.scoring_explainers import KernelScoringExplainer
@@ -25,6 +26,7 @@ MODELS = {
     "logistic": LogisticRegression().fit(X, LABELS > 0),
     "three classes": LogisticRegression().fit(X, LABELS),
     "boosting": LGBMClassifier(n_estimators=5, verbosity=-1).fit(X, LABELS),
+    "machine": SVC(probability=True, random_state=0).fit(X, LABELS > 0),
     "margins that make no probability": SVC(random_state=0).fit(X, LABELS > 0),
 }
 
@@ -69,6 +71,26 @@ def test_the_manifest_tells_every_space(tmp_path):
     assert said["output_space"] == "probability"
     assert said["output_spaces"]["margin"]["method"] == "exact linear"
     assert said["output_spaces"]["margin"]["fidelity"]["additivity_gap"] < 1e-9
+
+
+@pytest.mark.parametrize(
+    ("model", "first"),
+    [
+        (MODELS["three classes"], "probability"),
+        (MODELS["three classes"], "margin"),
+        (MODELS["machine"], "probability"),
+    ],
+)
+def test_numbers_that_answer_in_all_spaces_are_the_model(model, first, monkeypatch, tmp_path):
+    """Of two spaces one may be known by numbers that do not answer in the other."""
+    monkeypatch.setattr(measure, "MEASURED_CALLS", 1000)
+    both = explainer_of(model, ("probability", "margin"), first)
+    said = read_manifest(save(both, tmp_path / "artifact"))
+    assert said["model"]["form"] == "arrays"
+    again = load(tmp_path / "artifact")
+    for space, ask in (("probability", model.predict_proba), ("margin", model.decision_function)):
+        told = again.in_space(space).explain_local(X[:5]).outputs
+        np.testing.assert_allclose(told, np.reshape(ask(X[:5]), told.shape), atol=1e-9)
 
 
 def test_what_spaces_share_is_written_once(tmp_path):

@@ -115,8 +115,6 @@ def calibrated_margins(estimator: Any) -> tuple[list[Any], Calibration] | None:
     for base, fold in zip(bases, folds, strict=True):
         if not hasattr(base, "decision_function") or len(fold.calibrators) != n_each:
             return None
-        if not np.array_equal(base.classes_, estimator.classes_):
-            return None
     every = [calibrator for fold in folds for calibrator in fold.calibrators]
     if method == "sigmoid":
         slopes, offsets = ([float(getattr(each, name)) for each in every] for name in ("a_", "b_"))
