@@ -9,6 +9,7 @@ one table, or the bit that the lines of two or three have in common.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -45,14 +46,14 @@ class TreeMargins:
         return 2 * np.dtype(self.words.dtype).itemsize + 24 + 16 * len(self.base)
 
     def of(self, present: Words, absent: Words, asked: slice) -> NDArray[np.float64]:
-        """Return the margins of some coalitions, (n_margins, n_some, n_rows * n_background).
+        """Return the margins of some coalitions, (n_margins, n_some, n_pairs).
 
         Parameters
         ----------
-        present, absent : (n_tests + 1, n_rows) and (n_tests + 1, n_background), what tests leave
-            open to rows and to background rows, `with_nobody`.
+        present, absent : (n_tests + 1, n_pairs), what tests leave open to each pair's row and to
+            its background row, `with_nobody`.
         """
-        n_pairs = present.shape[1] * absent.shape[1]
+        n_pairs = present.shape[1]
         answer = np.empty((len(self.base), asked.stop - asked.start, n_pairs))
         answer[:] = self.base[:, np.newaxis, np.newaxis]
         looked_up = np.empty(answer.shape[1:])
@@ -88,16 +89,23 @@ class TreeMargins:
             total += found
 
     def _opened(self, present: Words, absent: Words) -> Iterator[Words]:
-        """The tables (n_parts, n_lines, n_pairs) of all groups' trees, one tree after the other."""
-        n_pairs = present.shape[1] * absent.shape[1]
-        most = max(1, TABLE_BYTES // (n_pairs * absent.itemsize << self.plan.tests.shape[1]))
+        """The tables (n_parts, n_lines, n_pairs) of all groups' trees, one tree after the other.
+
+        A tree's are overwritten when the next one's are asked for.
+        """
+        n_bits, n_pairs = self.plan.tests.shape[1], present.shape[1]
+        most = max(1, TABLE_BYTES // (n_pairs * absent.itemsize << n_bits))
+        most = max(most, int(self.plan.n_parts.max(initial=0)))  # at least one tree
+        room = np.empty(most * n_pairs << n_bits, dtype=absent.dtype)
         ends = np.cumsum(self.plan.n_parts)
         first = start = 0
         while first < len(ends):
-            last = max(first + 1, int(np.searchsorted(ends, start + most, side="right")))
+            last = int(np.searchsorted(ends, start + most, side="right"))
             parts = slice(start, int(ends[last - 1]))
             tests = self.plan.tests[parts, : self.plan.n_bits[parts].max()]
-            made = _tables(tests, present, absent)
+            shape = len(tests), 1 << tests.shape[1], n_pairs
+            made = room[: math.prod(shape)].reshape(shape)
+            _fill(made, tests, present, absent)
             yield from np.split(made, ends[first : last - 1] - start)
             first, start = last, parts.stop
 
@@ -107,20 +115,15 @@ def with_nobody(words: Words) -> Words:
     return np.concatenate([words, np.full((1, words.shape[1]), -1, dtype=words.dtype)])
 
 
-def _tables(tests: NDArray[np.int64], present: Words, absent: Words) -> Words:
-    """What parts leave open, (n_parts, n_lines, n_pairs).
+def _fill(tables: Words, tests: NDArray[np.int64], present: Words, absent: Words) -> None:
+    """Write what parts leave open into tables (n_parts, n_lines, n_pairs).
 
     Parameters
     ----------
-    tests : int64 (n_parts, n_bits), as a group has them.
+    tests : int64 (n_parts, n_bits), as a plan has them.
     """
-    n_parts, n_bits = tests.shape
-    n_rows, n_background = present.shape[1], absent.shape[1]
-    answer = np.empty((n_parts, 1 << n_bits, n_rows, n_background), dtype=absent.dtype)
-    answer[:, 0] = -1
-    for bit in range(n_bits):  # lines with it come behind those without
-        without, own = answer[:, : 1 << bit], tests[:, bit]
-        there = present[own, np.newaxis, :, np.newaxis]
-        np.bitwise_and(without, there, out=answer[:, 1 << bit : 2 << bit])
-        without &= absent[own, np.newaxis, np.newaxis]
-    return answer.reshape(n_parts, 1 << n_bits, -1)
+    tables[:, 0] = -1
+    for bit in range(tests.shape[1]):  # lines with it come behind those without
+        without, own = tables[:, : 1 << bit], tests[:, bit, np.newaxis]
+        np.bitwise_and(without, present[own], out=tables[:, 1 << bit : 2 << bit])
+        without &= absent[own]

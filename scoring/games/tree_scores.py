@@ -89,14 +89,15 @@ class TreeScores:
             first, last, _ = asked.indices(len(masks))
             v = np.zeros((len(columns), last - first, self.n_outputs))
             for rows in blocks(len(columns), per_rows):
-                present = with_nobody(words.left_open(columns[rows]))
+                own = with_nobody(words.left_open(columns[rows]))
                 for known in blocks(n_known, per_background):
+                    shape = own.shape[1], known.stop - known.start
+                    pairs = np.repeat(own, shape[1], axis=1), np.tile(absent[:, known], shape[0])
                     for some in blocks(last - first, per_coalitions):
                         these = slice(first + some.start, first + some.stop)
-                        linked = self._linked(margins.of(present, absent[:, known], these))
-                        shape = len(linked), -1, present.shape[1], known.stop - known.start
-                        weighed = self._averaged(linked.reshape(shape), weights[known])
-                        v[rows, some] += weighed.transpose(2, 1, 0)
+                        linked = self._linked(margins.of(*pairs, these))
+                        linked = linked.reshape(len(linked), -1, *shape)
+                        v[rows, some] += self._averaged(linked, weights[known]).transpose(2, 1, 0)
             return v
 
         return worth
