@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from scoring.background import whole
+from scoring.encoding import Encoding
 from scoring.features import Engineering
+from scoring.games.additive import Additive
 from scoring.games.choose import agrees
-from scoring.games.expansion import expansion_of
-from scoring.games.layered import layers_of
+from scoring.games.expansion import Expansion, expansion_of
+from scoring.games.layered import Layers, layers_of
+from scoring.games.tree_scores import TreeScores, tree_scores_of
 from scoring.games.twin import Twin
 from scoring.players import Players
 from scoring.predictor import EstimatorModel, Predictor
@@ -31,16 +36,26 @@ def twin_of(predictor: Predictor, engineering: Engineering | None, examples: Tab
     """
     if not isinstance(predictor.model, EstimatorModel):
         return None
-    own = predictor.model.estimator if engineering is None else engineering.tail
-    numbers = expansion_of(own, predictor.space) or layers_of(own, predictor.space)
-    if numbers is None:
-        return None
     spread = np.linspace(0, examples.n_rows - 1, min(CHECKED_ROWS, examples.n_rows))
     few = whole(examples.take(spread.astype(np.intp)))
     players = Players.of(predictor.schema.names)
     for estimator, encoding, _ in readings(predictor, engineering, examples, players):
-        if estimator is own and encoding is not None and encoding.n_columns == numbers.n_columns:
-            twin = Twin(numbers, encoding)
-            if agrees(predictor, few, twin):
-                return twin
+        if encoding is None or isinstance(estimator, Additive):
+            continue
+        numbers = _numbers(estimator, predictor, encoding, few.table)
+        if numbers is not None and agrees(predictor, few, twin := Twin(numbers, encoding)):
+            return twin
     return None
+
+
+def _numbers(
+    estimator: Any, predictor: Predictor, encoding: Encoding, few: Table
+) -> Expansion | Layers | TreeScores | None:
+    """An estimator's numbers, where they are about the columns that the encoding makes."""
+    space = predictor.space
+    found = expansion_of(estimator, space) or layers_of(estimator, space)
+    if found is not None:
+        return found if found.n_columns == encoding.n_columns else None
+    if space != "probability":
+        return None
+    return tree_scores_of(estimator, encoding.columns(few.codes), predictor.outputs(few))

@@ -39,6 +39,7 @@ from scoring.games.linear import LinearGame
 from scoring.games.link import LinkGame
 from scoring.games.machine import Machine
 from scoring.games.rbf_exact import RbfExactGame
+from scoring.games.tree_scores import TreeScores
 from scoring.games.twin import Twin
 from scoring.players import Players
 from scoring.predictor import Model, Predictor
@@ -77,6 +78,7 @@ CLASSES: dict[tuple[str, str], type] = {
     ("scoring.games.machine", "Machine"): Machine,
     ("scoring.games.rbf_exact", "RbfExactGame"): RbfExactGame,
     ("scoring.games.expansion", "Expansion"): Expansion,
+    ("scoring.games.tree_scores", "TreeScores"): TreeScores,
     ("scoring.games.twin", "Twin"): Twin,
     ("scoring.players", "Players"): Players,
     ("scoring.predictor", "Predictor"): Predictor,

@@ -21,7 +21,7 @@ from scoring.trees.forest import Forest
 from scoring.trees.game import TreeGame
 from scoring.trees.paths import MOST_PLAYERS
 
-__all__ = ["BASE_VALUES", "check", "check_answers", "check_encoding", "expect"]
+__all__ = ["BASE_VALUES", "check", "check_answers", "check_encoding", "check_forest", "expect"]
 
 BASE_VALUES = 1e-4
 """How far the model's mean over the background may be from the base values, as a share of its
@@ -171,7 +171,7 @@ def _check_weights(weights: NDArray[np.float64]) -> None:
 
 
 def _check_trees(game: TreeGame, n_outputs: int) -> None:
-    _check_forest(game.forest, game.n_columns, n_outputs)
+    check_forest(game.forest, game.n_columns, n_outputs)
     n_leaves, tables = game.forest.n_leaves, game.tables
     if game.paths.players.shape[1] > MOST_PLAYERS:
         raise Unsound("a path tests too many players")
@@ -193,8 +193,13 @@ def _check_trees(game: TreeGame, n_outputs: int) -> None:
         raise Unsound("leaves have neither tables nor a background")
 
 
-def _check_forest(forest: Forest, n_columns: int, n_outputs: int) -> None:
-    """Levels end, and every array is as long as there are nodes of its kind."""
+def check_forest(forest: Forest, n_columns: int, n_outputs: int) -> None:
+    """Check that levels end, and every array is as long as there are nodes of its kind.
+
+    Raises
+    ------
+    Unsound
+    """
     start, width = 0, forest.n_trees
     if forest.is_inner.ndim != 1 or width < 1:
         raise Unsound("it has no trees")

@@ -13,9 +13,11 @@ from scoring.forms.refused import Unsound
 from scoring.games.calibration import Calibration
 from scoring.games.expansion import Expansion
 from scoring.games.layered import Layers
+from scoring.games.tree_scores import TreeScores
 from scoring.games.twin import Twin, TwinGame
 from scoring.predictor import Predictor
-from scoring.verify_exact import BASE_VALUES, check_encoding, expect
+from scoring.trees.leaf_words import fits
+from scoring.verify_exact import BASE_VALUES, check_encoding, check_forest, expect
 
 __all__ = ["check", "check_numbers"]
 
@@ -28,6 +30,10 @@ def check(twin: Twin, predictor: Predictor) -> None:
     Unsound
     """
     numbers, n_outputs = twin.numbers, len(predictor.output_names)
+    if isinstance(numbers, TreeScores):
+        _check_scores(numbers, twin.encoding.n_columns, n_outputs)
+        check_encoding(twin.encoding, predictor.schema, twin.encoding.n_columns)
+        return
     if isinstance(numbers, Expansion):
         _check_expansion(numbers)
         n_margins = len(numbers.ends)
@@ -63,6 +69,13 @@ def check_numbers(state: Mapping[str, Any], predictor: Predictor) -> None:
     scale = Scale.of(told, predictor.space)
     if not scale.error(found, told) <= BASE_VALUES:
         raise Unsound("the numbers that explain are not the model's")
+
+
+def _check_scores(scores: TreeScores, n_columns: int, n_outputs: int) -> None:
+    n_margins = 1 if scores.link == "logistic" else n_outputs
+    check_forest(scores.forest, n_columns, n_margins)
+    if not fits(scores.forest) or scores.n_outputs != n_outputs or n_outputs < 2:
+        raise Unsound("the trees answer other classes")
 
 
 def _check_expansion(expansion: Expansion) -> None:

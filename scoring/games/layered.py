@@ -101,7 +101,6 @@ def layered_values(
     background: NDArray[np.float64],
     weights: NDArray[np.float64],
     masks: NDArray[np.bool_],
-    space: OutputSpace,  # noqa: ARG001 a network has one
     block_bytes: int,
 ) -> Asked:
     """Return the value function of fixed coalitions; see `scoring.games.game.Asked`.

@@ -45,8 +45,8 @@ def rbf_values(
     background: NDArray[np.float64],
     weights: NDArray[np.float64],
     masks: NDArray[np.bool_],
-    space: OutputSpace,
     block_bytes: int,
+    space: OutputSpace,
 ) -> Asked:
     """Return the value function of fixed coalitions; see `scoring.games.game.Asked`.
 

@@ -7,7 +7,7 @@ is left is the link, once for every coalition and background row.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scoring.games.game import blocks
 from scoring.games.tree_margins import TreeMargins, with_nobody
 from scoring.games.tree_plan import plan
+from scoring.predictor import OutputSpace
 from scoring.trees.forest import Forest
 from scoring.trees.game import answers
 from scoring.trees.leaf_words import LeafWords, fits
@@ -50,14 +51,32 @@ class TreeScores:
     link: Literal["logistic", "softmax"]
 
     @property
+    def n_columns(self) -> int:
+        """How many columns the trees look at, at least."""
+        return int(self.forest.columns.max(initial=-1)) + 1
+
+    @property
+    def spaces(self) -> tuple[OutputSpace, ...]:
+        """The output spaces that it answers in."""
+        return ("probability",)
+
+    @property
     def n_outputs(self) -> int:
         """How many classes there are."""
         return 2 if self.link == "logistic" else len(self.forest.base)
 
-    def outputs(self, columns: NDArray[np.float64]) -> NDArray[np.float64]:
+    def outputs(
+        self,
+        columns: NDArray[np.float64],
+        space: OutputSpace = "probability",  # noqa: ARG002 it has one
+    ) -> NDArray[np.float64]:
         """Return probabilities (n_rows, n_outputs) of rows (n_rows, n_columns)."""
         found = self._linked(answers(self.forest, columns).T.copy())
         return self._both(found, 1.0).T
+
+    def predict(self, columns: NDArray[np.float64], labels: Sequence[Any]) -> NDArray[Any]:
+        """Return the likeliest class."""
+        return np.asarray(np.asarray(labels)[self.outputs(columns).argmax(axis=1)])
 
     def prepared(
         self,

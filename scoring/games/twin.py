@@ -6,9 +6,8 @@ the columns: that is what masking raw features does, where every column depends 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +18,7 @@ from scoring.games.expansion import Expansion
 from scoring.games.game import Asked, Worth
 from scoring.games.layered import Layers, layered_values
 from scoring.games.rbf import rbf_values
+from scoring.games.tree_scores import TreeScores
 from scoring.predictor import Predictor
 from scoring.table import Table
 
@@ -31,11 +31,11 @@ class Twin:
 
     Parameters
     ----------
-    numbers : a kernel machine's or a network's.
+    numbers : a kernel machine's, a network's, or those of boosted trees.
     encoding : from raw features to its columns.
     """
 
-    numbers: Expansion | Layers
+    numbers: Expansion | Layers | TreeScores
     encoding: Encoding
 
 
@@ -55,19 +55,20 @@ class TwinGame:
     def prepared(self, masks: NDArray[np.bool_]) -> Worth:
         """Return `values` of fixed coalitions, with what depends on no row made once."""
         encoding = self.twin.encoding
-        fixed = self._known, self.background.weights, masks[:, encoding.sources]
-        where = self.predictor.space, self.block_bytes
-        asked = _values(self.twin.numbers)(*fixed, *where)
+        asked = self._asked(masks[:, encoding.sources])
         return lambda rows, some: asked(encoding.columns(rows.codes), some)
+
+    def _asked(self, masks: NDArray[np.bool_]) -> Asked:
+        """The value function over columns, of coalitions (n_coalitions, n_columns)."""
+        numbers = self.twin.numbers
+        fixed = self._known, self.background.weights, masks, self.block_bytes
+        if isinstance(numbers, Expansion):
+            return rbf_values(numbers, *fixed, self.predictor.space)
+        if isinstance(numbers, Layers):
+            return layered_values(numbers, *fixed)
+        return numbers.prepared(*fixed)
 
     @cached_property
     def _known(self) -> NDArray[np.float64]:
         """The background's columns, (n_background, n_columns)."""
         return self.twin.encoding.columns(self.background.table.codes)
-
-
-def _values(numbers: Expansion | Layers) -> Callable[..., Asked]:
-    """The value function of these numbers, but for the background and the coalitions."""
-    if isinstance(numbers, Expansion):
-        return partial(rbf_values, numbers)
-    return partial(layered_values, numbers)

@@ -93,7 +93,7 @@ def test_a_networks_later_layers_are_single_only_where_it_does_not_show(gap, mon
     background, rows = rng.normal(size=(5, 8)), rng.normal(size=(4, 8))
     masks = rng.random((30, 8)) < 0.5
     fixed = network, background, np.full(5, 0.2), masks
-    found = layered.layered_values(*fixed, "probability", 2**24)(rows, slice(0, 30))
+    found = layered.layered_values(*fixed, 2**24)(rows, slice(0, 30))
     masked = np.where(masks[:, np.newaxis], rows[:, np.newaxis, np.newaxis], background)
     expected = network.outputs(masked.reshape(-1, 8), "probability").reshape(4, 30, 5, 3).mean(2)
     apart = np.abs(found - expected).max()
