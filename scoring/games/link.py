@@ -32,8 +32,8 @@ class LinkGame:
     weights : float64 (n_background,), summing to 1.
     owners : int64 (n_columns,), the player that each column belongs to.
     base_values : float64 (n_outputs,), what the model says of the background.
-    precision : how far the series of the logistic function may be from it, at the scores that are
-        farthest from 0. A longer series has more digits and takes more time.
+    precision : how far values may be from those of the logistic function itself, whatever the row.
+        A longer series has more digits and takes more time.
     error : root mean square error of values that a shorter series was measured to cost.
     """
 
@@ -74,8 +74,9 @@ class LinkGame:
         own = self._contributions(columns)
         if self.link == "log":
             return self._of_pairs(own, _exponential, block_bytes)[..., np.newaxis]
-        rule = partial(sigmoid.values, tolerance=self.precision, block_bytes=block_bytes)
-        return _both(self._of_pairs(own, rule, block_bytes))
+        room = block_bytes // 2  # for pairs, and for the sines of some of them
+        rule = partial(sigmoid.values, tolerance=self.precision, block_bytes=room)
+        return _both(self._of_pairs(own, rule, room))
 
     def interactions(self, columns: NDArray[np.float64], block_bytes: int) -> NDArray[np.float64]:
         """Return interaction values; see `scoring.games.exact`."""

@@ -27,14 +27,11 @@ from scoring.games.left_out import Arena, bytes_of, left_out
 
 __all__ = ["interactions", "values"]
 
-COLUMNS = 768
+COLUMNS = 1024
 """Terms of pairs of rows that are worked on at a time: worth the calls, and near the processor."""
 
 LONGEST = 256
 """Terms after which angles are computed anew: each turn adds a rounding."""
-
-SINGLE = 1e-3
-"""From this tolerance on single precision is enough: its roundings are a hundredth of that."""
 
 SPARE = 1 << 12
 """Bytes of an arena that are lost between arrays."""
@@ -42,46 +39,38 @@ SPARE = 1 << 12
 
 @dataclass(frozen=True, eq=False)
 class Series:
-    """A series for each pair of a row and a background row, the longest first.
+    """Terms of series, one for each pair of a row and a background row; the longest is first.
 
     Pairs do not share one, so that their values are the same in any company.
 
     Parameters
     ----------
-    pairs : int64 (n_series,), those whose scores are near enough for one.
-    periods : float64 (n_series,), see `sines`.
-    n_terms : int64 (n_series,).
+    periods : float64 (n_pairs,), see `sines`.
+    start, stop : int64 (n_pairs,), the terms.
     """
 
-    pairs: NDArray[np.intp]
     periods: NDArray[np.float64]
-    n_terms: NDArray[np.int64]
+    start: NDArray[np.int64]
+    stop: NDArray[np.int64]
 
-    @classmethod
-    def of(
-        cls, moves: NDArray[np.float64], middles: NDArray[np.float64], tolerance: float
-    ) -> Series:
-        """Choose them by the farthest score of any coalition."""
-        reach = np.abs(middles) + np.abs(moves).sum(axis=1) / 2
-        near = np.flatnonzero(reach <= sines.FARTHEST)  # a NaN is not
-        pairs = near[np.argsort(-reach[near], kind="stable")]
-        periods = sines.periods(reach[pairs], tolerance)
-        return cls(pairs, periods, sines.n_terms(periods, tolerance))
+    def blocks(self, n_columns: int) -> Iterator[tuple[slice, NDArray[np.int64]]]:
+        """Some pairs, at least one, and terms (n_terms, n_some) of each."""
+        lengths = self.stop - self.start
+        first, end = 0, int(np.count_nonzero(lengths > 0))
+        while first < end:
+            longest = int(lengths[first])
+            some = slice(first, min(end, first + max(1, n_columns // longest)))
+            for terms in blocks(longest, LONGEST):
+                yield some, self.start[some] + np.arange(terms.start, terms.stop)[:, np.newaxis]
+            first = some.stop
 
-    def blocks(self, n_columns: int) -> Iterator[slice]:
-        """Some that have together about as many terms; at least one."""
-        start, end = 0, len(self.pairs)
-        while start < end:
-            stop = min(end, start + max(1, n_columns // int(self.n_terms[start])))
-            yield slice(start, stop)
-            start = stop
-
-    def scaled(self, k: NDArray[np.int64], some: slice) -> tuple[NDArray[np.float64], ...]:
-        """Frequencies of terms k, and coefficients that are 0 where there is no such term."""
-        w = np.outer(2 * k + 1, np.pi / self.periods[some])
+    def sines(
+        self, some: slice, k: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Frequencies and coefficients (n_terms, n_some), 0 where a series has no such term."""
         coefficients = sines.coefficients(k, self.periods[some])
-        coefficients[k[:, np.newaxis] >= self.n_terms[some]] = 0.0
-        return w, coefficients  # (n_terms, n_some)
+        coefficients[k >= self.stop[some]] = 0.0
+        return (2 * k + 1) * (np.pi / self.periods[some]), coefficients
 
 
 def values(
@@ -104,31 +93,45 @@ def values(
     tolerance : how far a value may be from the logistic function's, times the weight.
     block_bytes : upper bound on what is allocated at a time, where it is enough for one pair.
     """
-    dtype = np.dtype(np.float32 if tolerance >= SINGLE else np.float64)
     n_players = moves.shape[1]
-    series = Series.of(moves, middles, tolerance)
-    even = np.zeros((n_players + n_players % 2, len(series.pairs)))  # one more moves nothing
-    even[:n_players] = moves[series.pairs].T
-    middles = middles[series.pairs]
-    z, node_weights = sines.nodes(n_players, tolerance)
-    column = 4 * len(even) * dtype.itemsize + bytes_of(len(even), len(z), dtype)
-    every = list(series.blocks(min(COLUMNS, block_bytes // column)))
-    widest = max((_width(series, some) for some in every), default=0)
-    arena = Arena(column * widest + SPARE)
+    near, periods = _near(moves, middles, tolerance)
+    even = np.zeros((n_players + n_players % 2, len(near)))  # one more moves nothing
+    even[:n_players] = moves[near].T
     found = np.zeros(even.shape)
-    for some in every:
-        for terms in blocks(int(series.n_terms[some.start]), LONGEST):
-            w, coefficients = series.scaled(np.arange(terms.start, terms.stop), some)
-            coefficients *= 4 * np.cos(w * middles[some])
-            arena.clear()
-            c, s = _half_angles(even[:, some], w, dtype, arena)
-            without = left_out(c, s, z, node_weights, arena)
-            found[:, some] += np.einsum(
-                "jtp,jtp,tp->jp", *(x.reshape(-1, *w.shape) for x in (without, s)),
-                coefficients.astype(dtype),
-            )  # fmt: skip
+    tiers = sines.tiers(n_players, tolerance)
+    starts = [sines.n_below(tier.start, periods) for tier in tiers]
+    stops = [*starts[1:], sines.n_terms(periods, tolerance)]
+    for tier, start, stop in zip(tiers, starts, stops, strict=True):
+        found += _of_tier(even, middles[near], Series(periods, start, stop), tier, block_bytes)
     answer = np.full(moves.shape, np.nan)
-    answer[series.pairs] = found[:n_players].T * weights[series.pairs, np.newaxis]
+    answer[near] = found[:n_players].T * weights[near, np.newaxis]
+    return answer
+
+
+def _of_tier(
+    moves: NDArray[np.float64],
+    middles: NDArray[np.float64],
+    series: Series,
+    tier: sines.Tier,
+    block_bytes: int,
+) -> NDArray[np.float64]:
+    """Values (n_players, n_pairs) of some of the sines, of moves of that shape."""
+    n_players, dtype = len(moves), tier.dtype
+    angles = n_players * (np.dtype(np.complex128).itemsize + 2 * dtype.itemsize)
+    column = angles + bytes_of(n_players, len(tier.z), dtype)
+    every = list(series.blocks(min(COLUMNS, block_bytes // column)))
+    arena = Arena(column * max((k.size for _, k in every), default=0) + SPARE)
+    answer = np.zeros(moves.shape)
+    for some, k in every:
+        arena.clear()
+        w, coefficients = series.sines(some, k)
+        c, s = _half_angles(moves[:, some], w, dtype, arena)
+        without = left_out(c, s, tier.z, tier.weights, arena)
+        coefficients *= 4 * np.cos(w * middles[some])
+        shape = n_players, *w.shape
+        answer[:, some] += np.einsum(
+            "jtp,jtp,tp->jp", without.reshape(shape), s.reshape(shape), coefficients.astype(dtype)
+        )
     return answer
 
 
@@ -146,13 +149,15 @@ def interactions(
     """
     n_pairs, n_players = moves.shape
     z, node_weights = sines.half_nodes(sines.all_nodes(n_players))
-    series = Series.of(moves, middles, tolerance)
+    near, periods = _near(moves, middles, tolerance)
+    n_terms = sines.n_terms(periods, tolerance)
+    series = Series(periods, np.zeros_like(n_terms), n_terms)
     answer = np.full((n_pairs, n_players, n_players), np.nan)
-    answer[series.pairs] = 0.0
-    for k in range(series.n_terms.max(initial=0)):
-        some = slice(0, np.count_nonzero(series.n_terms > k))  # the longest are first
-        pairs = series.pairs[some]
-        w, coefficients = (x[0] for x in series.scaled(np.array([k]), some))
+    answer[near] = 0.0
+    for k in range(n_terms.max(initial=0)):
+        some = slice(0, np.count_nonzero(n_terms > k))  # the longest are first
+        pairs = near[some]
+        w, coefficients = (x[0] for x in series.sines(some, np.full((1, some.stop), k)))
         half = np.exp(0.5j * w[:, np.newaxis] * moves[pairs])[..., np.newaxis]
         factors = half.real + 1j * z * half.imag  # (n_some, n_players, n_nodes)
         scale = 2 * coefficients * np.sin(w * middles[pairs]) * weights[pairs]
@@ -162,9 +167,14 @@ def interactions(
     return answer
 
 
-def _width(series: Series, some: slice) -> int:
-    """Columns of a block, of its first terms."""
-    return min(LONGEST, int(series.n_terms[some.start])) * (some.stop - some.start)
+def _near(
+    moves: NDArray[np.float64], middles: NDArray[np.float64], tolerance: float
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Pairs whose coalitions are all near enough for a series, the longest period first."""
+    reach = np.abs(middles) + np.abs(moves).sum(axis=1) / 2
+    near = np.flatnonzero(reach <= sines.FARTHEST)  # a NaN is not
+    near = near[np.argsort(-reach[near], kind="stable")]
+    return near, sines.periods(reach[near], tolerance)
 
 
 def _half_angles(
@@ -180,9 +190,9 @@ def _half_angles(
     w : float64 (n_terms, n_pairs), equally spaced.
     """
     n_terms = len(w)
-    turns = arena.take((n_terms, *moves.shape), np.result_type(dtype, np.complex64))
+    turns = arena.take((n_terms, *moves.shape), np.complex128)
     turns[0] = np.exp(0.5j * w[0] * moves)
-    step = turns[0] if n_terms == 1 else np.exp(0.5j * (w[1] - w[0]) * moves).astype(turns.dtype)
+    step = turns[0] if n_terms == 1 else np.exp(0.5j * (w[1] - w[0]) * moves)
     known = 1
     while known < n_terms:
         more = min(known, n_terms - known)
