@@ -64,7 +64,7 @@ class Series:
                 yield some, self.start[some] + np.arange(terms.start, terms.stop)[:, np.newaxis]
             first = some.stop
 
-    def sines(
+    def frequencies(
         self, some: slice, k: NDArray[np.int64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Frequencies and coefficients (n_terms, n_some), 0 where a series has no such term."""
@@ -124,7 +124,7 @@ def _of_tier(
     answer = np.zeros(moves.shape)
     for some, k in every:
         arena.clear()
-        w, coefficients = series.sines(some, k)
+        w, coefficients = series.frequencies(some, k)
         c, s = _half_angles(moves[:, some], w, dtype, arena)
         without = left_out(c, s, tier.z, tier.weights, arena)
         coefficients *= 4 * np.cos(w * middles[some])
@@ -157,7 +157,7 @@ def interactions(
     for k in range(n_terms.max(initial=0)):
         some = slice(0, np.count_nonzero(n_terms > k))  # the longest are first
         pairs = near[some]
-        w, coefficients = (x[0] for x in series.sines(some, np.full((1, some.stop), k)))
+        w, coefficients = (x[0] for x in series.frequencies(some, np.full((1, some.stop), k)))
         half = np.exp(0.5j * w[:, np.newaxis] * moves[pairs])[..., np.newaxis]
         factors = half.real + 1j * z * half.imag  # (n_some, n_players, n_nodes)
         scale = 2 * coefficients * np.sin(w * middles[pairs]) * weights[pairs]

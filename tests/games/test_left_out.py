@@ -30,8 +30,25 @@ def test_products_are_those_of_all_others(n_players, n_nodes, dtype):
     arena = Arena(7 * bytes_of(n_players, len(z), dtype) + SPARE)
     found = left_out(c.astype(dtype), s.astype(dtype), z, weights, arena)
     assert found.dtype == dtype
-    atol = 1e-14 if dtype is np.float64 else rounding(n_players) / 2
+    atol = 1e-14 if dtype is np.float64 else rounding(n_players) / 4
     np.testing.assert_allclose(found, one_by_one(c, s, z, weights), rtol=0, atol=atol)
+
+
+@pytest.mark.parametrize("n_players", [2, 8, 30, 120])
+def test_single_precision_rounds_less_than_its_bound(n_players):
+    """Of `4 S_j` times the product of the others, at angles of every size."""
+    rng = np.random.default_rng(n_players)
+    sizes = np.repeat([1e-3, 0.03, 0.3, 3.0], 50)
+    angles = sizes * rng.normal(size=(n_players, 200))
+    angles[:, ::5] = angles[0, ::5]  # all alike
+    c, s = np.cos(angles), np.sin(angles)
+    z, weights = half_nodes(12)
+    arena = Arena(200 * bytes_of(n_players, len(z), float) + SPARE)
+    exact = 4 * s * left_out(c, s, z, weights, arena)
+    arena.clear()
+    c, s = c.astype(np.float32), s.astype(np.float32)
+    off = np.abs(4 * s * left_out(c, s, z, weights, arena) - exact).max()
+    assert 1e-8 < off < rounding(n_players)
 
 
 def test_an_arena_has_room_for_as_many_players_as_it_says():
