@@ -55,12 +55,12 @@ class Series:
 
     def blocks(self, n_columns: int) -> Iterator[tuple[slice, NDArray[np.int64]]]:
         """Some pairs, at least one, and terms (n_terms, n_some) of each."""
-        lengths = self.stop - self.start
-        first, end = 0, int(np.count_nonzero(lengths > 0))
+        lengths = self.stop - self.start  # of neighbours, the later may be longer by one
+        first, end = 0, len(lengths)
         while first < end:
-            longest = int(lengths[first])
-            some = slice(first, min(end, first + max(1, n_columns // longest)))
-            for terms in blocks(longest, LONGEST):
+            n_some = max(1, n_columns // max(1, int(lengths[first])))
+            some = slice(first, min(end, first + n_some))
+            for terms in blocks(int(lengths[some].max()), LONGEST):
                 yield some, self.start[some] + np.arange(terms.start, terms.stop)[:, np.newaxis]
             first = some.stop
 

@@ -41,7 +41,7 @@ def test_values_of_any_row_keep_to_the_tolerance(tolerance, unit, n_players):
     assert np.abs(found - expected).max() <= tolerance
 
 
-@pytest.mark.parametrize(("tolerance", "roundings"), [(1e-2, 1e-6), (1e-10, 2e-12)])
+@pytest.mark.parametrize(("tolerance", "roundings"), [(1e-2, 1e-6), (1e-10, 1e-13)])
 def test_values_of_a_pair_are_the_same_in_any_company(tolerance, roundings):
     rng = np.random.default_rng(0)
     moves = rng.normal(size=(60, 30)) * np.repeat([0.1, 1.0, 30.0], 20)[:, np.newaxis]
@@ -51,6 +51,18 @@ def test_values_of_a_pair_are_the_same_in_any_company(tolerance, roundings):
         sigmoid.values(moves[[b]], middles[[b]], weights[[b]], tolerance, 1)[0] for b in range(60)
     ]
     np.testing.assert_allclose(together, alone, rtol=0, atol=roundings)
+
+
+def test_blocks_have_all_terms_of_every_series():
+    periods = np.linspace(80, 30, 500)
+    start, stop = sines.n_below(4.7, periods), sines.n_terms(periods, 1e-10)
+    assert (np.diff(stop - start) > 0).any()  # a later one may be longer
+    seen = [set() for _ in periods]
+    for some, k in sigmoid.Series(periods, start, stop).blocks(200):
+        for b, its in zip(range(some.start, some.stop), k.T, strict=True):
+            seen[b] |= set(its.tolist())
+    for b, terms in enumerate(seen):
+        assert terms >= set(range(start[b], stop[b]))
 
 
 def test_pairs_without_a_series_have_no_values_and_leave_the_others_alone():
