@@ -57,7 +57,7 @@ def test_blocks_have_all_terms_of_every_series():
     periods = np.linspace(80, 30, 500)
     start, stop = sines.n_below(4.7, periods), sines.n_terms(periods, 1e-10)
     assert (np.diff(stop - start) > 0).any()  # a later one may be longer
-    seen = [set() for _ in periods]
+    seen: list[set[int]] = [set() for _ in periods]
     for some, k in sigmoid.Series(periods, start, stop).blocks(200):
         for b, its in zip(range(some.start, some.stop), k.T, strict=True):
             seen[b] |= set(its.tolist())
