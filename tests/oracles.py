@@ -46,3 +46,22 @@ def shapley_rows(f, rows, background, weights=None):
     """(n_rows, n_features, ...) for the interventional game of every row."""
     n = rows.shape[1]
     return np.array([shapley(interventional(f, row, background, weights), n) for row in rows])
+
+
+def shapley_of_sum(f, moves):
+    """Shapley values of `S -> f(sum of the moves of S)`, for many players and whole moves.
+
+    Coalitions without j are counted by size and sum, so none is listed. `f` takes an array.
+    """
+    n, reach = len(moves), int(np.abs(moves).sum())
+    sums = np.arange(-reach, reach + 1)
+    values = np.zeros(n)
+    for j in range(n):
+        counts = np.zeros((n, len(sums)))  # by size, and sum
+        counts[0, reach] = 1.0
+        for i in range(n):
+            if i != j:
+                counts[1:] += np.roll(counts[:-1], moves[i], axis=1)
+        shares = [1 / (n * math.comb(n - 1, size)) for size in range(n)]
+        values[j] = np.array(shares) @ counts @ (f(sums + moves[j]) - f(sums))
+    return values

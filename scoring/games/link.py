@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.games import sigmoid
+from scoring.games import sigmoid, sines
 from scoring.games.game import blocks
 
 __all__ = ["LinkGame", "link_game"]
 
 PAIRS = 1 << 16
 """Numbers of one kind that exist at a time: they stay in the processor's cache."""
-
-BUCKET = 1.5
-"""Rows whose scores reach about as far share a series."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,8 +32,8 @@ class LinkGame:
     weights : float64 (n_background,), summing to 1.
     owners : int64 (n_columns,), the player that each column belongs to.
     base_values : float64 (n_outputs,), what the model says of the background.
-    precision : how far the series of the logistic function may be from it, at the scores that are
-        farthest from 0. A longer series has more digits and takes more time.
+    precision : how far values may be from those of the logistic function itself, whatever the row.
+        A longer series has more digits and takes more time.
     error : root mean square error of values that a shorter series was measured to cost.
     """
 
@@ -47,13 +44,13 @@ class LinkGame:
     weights: NDArray[np.float64]
     owners: NDArray[np.int64]
     base_values: NDArray[np.float64]
-    precision: float = sigmoid.TOLERANCE
+    precision: float = sines.TOLERANCE
     error: float = 0.0
 
     @property
     def method(self) -> str:
         """What to call it."""
-        return "exact link" if self.precision <= sigmoid.TOLERANCE else "link series"
+        return "exact link" if self.precision <= sines.TOLERANCE else "link series"
 
     @property
     def n_columns(self) -> int:
@@ -72,20 +69,24 @@ class LinkGame:
     def values(self, columns: NDArray[np.float64], block_bytes: int) -> NDArray[np.float64]:
         """Explain rows; see `scoring.games.exact`.
 
-        Rows whose score may exceed `sigmoid.FARTHEST` in a coalition get NaN.
+        Rows whose score may exceed `sines.FARTHEST` in a coalition get NaN.
         """
         own = self._contributions(columns)
         if self.link == "log":
             return self._of_pairs(own, _exponential, block_bytes)[..., np.newaxis]
-        return _both(self._by_reach(own, sigmoid.values, block_bytes))
+        room = block_bytes // 2  # for pairs, and for the sines of some of them
+        rule = partial(sigmoid.values, tolerance=self.precision, block_bytes=room)
+        return _both(self._of_pairs(own, rule, room))
 
     def interactions(self, columns: NDArray[np.float64], block_bytes: int) -> NDArray[np.float64]:
         """Return interaction values; see `scoring.games.exact`."""
         own = self._contributions(columns)
+        room = block_bytes // self.n_players  # every player has numbers with every other
         if self.link == "log":
-            pairs = self._of_pairs(own, _exponential_pairs, block_bytes)[..., np.newaxis]
+            pairs = self._of_pairs(own, _exponential_pairs, room)[..., np.newaxis]
         else:
-            pairs = _both(self._by_reach(own, sigmoid.interactions, block_bytes))
+            rule = partial(sigmoid.interactions, tolerance=self.precision)
+            pairs = _both(self._of_pairs(own, rule, room))
         pairs /= 2
         diagonal = np.arange(self.n_players)
         pairs[:, diagonal, diagonal] = 0.0
@@ -101,47 +102,14 @@ class LinkGame:
     def _contributions(self, columns: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.asarray(columns @ self._belongs)  # (n_rows, n_players)
 
-    def _by_reach(
-        self, own: NDArray[np.float64], rule: Callable[..., NDArray[np.float64]], block_bytes: int
-    ) -> NDArray[np.float64]:
-        """Rows that reach about as far together: the farther, the longer the series."""
-        reach = self._reach(own)
-        width = own.shape[1:] * (2 if rule is sigmoid.interactions else 1)
-        answer = np.full((len(own), *width), np.nan)
-        level = np.log(np.maximum(reach / sigmoid.margin(self.precision), 1.0)) / np.log(BUCKET)
-        level = np.where(reach <= sigmoid.FARTHEST, np.ceil(level), np.inf)
-        for bucket in np.unique(level[np.isfinite(level)]):
-            rows = np.flatnonzero(level == bucket)
-            farthest = float(reach[rows].max())
-
-            def of_pairs(*pairs: NDArray[np.float64], far: float = farthest) -> NDArray[np.float64]:
-                return rule(*pairs, far, self.precision)
-
-            answer[rows] = self._of_pairs(own[rows], of_pairs, block_bytes, farthest)
-        return answer
-
-    def _reach(self, own: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The largest score of any coalition with any background row, (n_rows,)."""
-        known = self.contributions
-        answer = np.zeros(len(own))
-        for some in blocks(len(own), max(1, PAIRS // max(1, known.size))):
-            x = own[some, np.newaxis]
-            high = np.maximum(x, known).sum(axis=2) + self.intercept
-            low = np.minimum(x, known).sum(axis=2) + self.intercept
-            answer[some] = np.maximum(np.abs(high), np.abs(low)).max(axis=1)
-        return np.where(np.isnan(answer), np.inf, answer)
-
     def _of_pairs(
         self,
         own: NDArray[np.float64],
         rule: Callable[..., NDArray[np.float64]],
         block_bytes: int,
-        reach: float = 0.0,
     ) -> NDArray[np.float64]:
         """Sum a rule over the background, some pairs of a row and a background row at a time."""
-        length = len(sigmoid.frequencies(reach, self.precision)[0]) if reach else 1
-        n_terms = min(sigmoid.RESTART, length)
-        room = max(1, min(PAIRS, block_bytes // 64) // (n_terms * self.n_players))
+        room = max(1, min(PAIRS, block_bytes // 64) // self.n_players)
         answer: NDArray[np.float64] | None = None
         for some_rows in blocks(len(own), room):
             x = own[some_rows]

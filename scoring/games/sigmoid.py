@@ -1,78 +1,88 @@
 """Owen's integral of a sigmoid of a sum, by a sine series.
 
-The logistic function is a sum of sines, `1/2 + sum_k c_k sin(w_k s)` with `w_k = (2k + 1) pi / 2L`
-and `c_k = pi / (L sinh(pi w_k))`: the series of its copies, of alternating sign, at distances 2L
-(Poisson's summation formula; the transform of tanh). It is off by `exp(|s| - 2L)`, which is as
-little as one likes for a large L.
-
 Each sine of a sum over players is a product game. With half angles `C, S = cos, sin(w d / 2)` of
-what a player moves the score by, and q = p - 1/2, a player's factor in the multilinear extension
-is `1 + p (exp(i w d) - 1) = exp(i w d / 2) (C + 2iq S)`. So (Owen, "Multilinear extensions of
-games", 1972) the value of player j is the integral over p of the imaginary part of
+what a player moves the score by, and z = 2p - 1, a player's factor in the multilinear extension is
+`1 + p (exp(i w d) - 1) = exp(i w d / 2) (C + iz S)`. So (Owen, "Multilinear extensions of games",
+1972) the value of player j is the integral over p of the imaginary part of
 
-    exp(i psi) prod_i (C_i + 2iq S_i) * 2i S_j / (C_j + 2iq S_j)
+    exp(i psi) prod_{i != j} (C_i + iz S_i) * 2i S_j
 
-where psi is w times the middle between the score of the background row and that of the row. At -q
+where psi is w times the middle between the score of the background row and that of the row. At -z
 the product is conjugate, so half of the nodes are enough and the two add up to
-`2 cos(psi) Im(prod * 2i S_j / (C_j + 2iq S_j))`. An even number of nodes leaves q = 0 out, where
-the denominator may vanish.
+`4 cos(psi) S_j Re prod_{i != j} (C_i + iz S_i)`.
 """
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FARTHEST", "TOLERANCE", "frequencies", "half_nodes", "interactions", "margin", "values"]
+from scoring.games import sines
+from scoring.games.game import blocks
+from scoring.games.left_out import Arena, bytes_of, left_out
 
-TOLERANCE = 1e-11
-"""How far the series may be from the logistic function for values to be called exact."""
+__all__ = ["interactions", "values"]
 
-FARTHEST = 10_000.0
-"""The largest score that a series is made for; it has 1.3 terms per unit."""
+COLUMNS = 1024
+"""Terms of pairs of rows that are worked on at a time: worth the calls, and near the processor."""
 
-RESTART = 256
-"""Terms after which angles are computed anew: each step of the recurrence adds a rounding."""
+LONGEST = 256
+"""Terms after which angles are computed anew: each turn adds a rounding."""
 
-
-def margin(tolerance: float) -> float:
-    """A score of this size is as good as infinite."""
-    return math.log(10 / tolerance)
+SPARE = 1 << 12
+"""Bytes of an arena that are lost between arrays."""
 
 
-def frequencies(
-    reach: float, tolerance: float = TOLERANCE
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return frequencies (n_terms,) and coefficients of a series that is right up to a score.
+@dataclass(frozen=True, eq=False)
+class Series:
+    """Terms of series, one for each pair of a row and a background row; the longest is first.
+
+    Pairs do not share one, so that their values are the same in any company.
 
     Parameters
     ----------
-    tolerance : how far it may be from the logistic function up to there.
+    periods : float64 (n_pairs,), see `sines`.
+    start, stop : int64 (n_pairs,), the terms.
     """
-    infinite = margin(tolerance)
-    half_period = (reach + infinite) / 2
-    n_terms = math.ceil((infinite + 3) * half_period / math.pi**2)
-    w = (2 * np.arange(n_terms, dtype=np.float64) + 1) * math.pi / (2 * half_period)
-    return w, np.asarray(math.pi / (half_period * np.sinh(math.pi * w)))
 
+    periods: NDArray[np.float64]
+    start: NDArray[np.int64]
+    stop: NDArray[np.int64]
 
-def half_nodes(n_players: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Gauss-Legendre nodes q > 0 and weights, exact for polynomials of degree n_players."""
-    n_nodes = 2 * math.ceil((n_players + 1) / 4)
-    nodes, weights = np.polynomial.legendre.leggauss(n_nodes)
-    return nodes[n_nodes // 2 :] / 2, weights[n_nodes // 2 :] / 2
+    def blocks(self, n_columns: int) -> Iterator[tuple[slice, NDArray[np.int64]]]:
+        """Some pairs, at least one, and terms (n_terms, n_some) of each."""
+        lengths = self.stop - self.start  # of neighbours, the later may be longer by one
+        first, end = 0, len(lengths)
+        while first < end:
+            n_some = max(1, n_columns // max(1, int(lengths[first])))
+            some = slice(first, min(end, first + n_some))
+            for terms in blocks(int(lengths[some].max()), LONGEST):
+                yield some, self.start[some] + np.arange(terms.start, terms.stop)[:, np.newaxis]
+            first = some.stop
+
+    def frequencies(
+        self, some: slice, k: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Frequencies and coefficients (n_terms, n_some), 0 where a series has no such term."""
+        coefficients = sines.coefficients(k, self.periods[some])
+        coefficients[k >= self.stop[some]] = 0.0
+        return (2 * k + 1) * (np.pi / self.periods[some]), coefficients
 
 
 def values(
     moves: NDArray[np.float64],
     middles: NDArray[np.float64],
     weights: NDArray[np.float64],
-    reach: float,
-    tolerance: float = TOLERANCE,
+    tolerance: float,
+    block_bytes: int,
 ) -> NDArray[np.float64]:
     """Values (n_pairs, n_players) of the logistic function of the score.
+
+    Pairs whose scores may be farther than `sines.FARTHEST` from 0 get NaN.
 
     Parameters
     ----------
@@ -80,107 +90,116 @@ def values(
         and a background row.
     middles : float64 (n_pairs,), the middle between the two rows' scores.
     weights : float64 (n_pairs,).
-    reach : the largest score that any coalition has.
-    tolerance : how far the series may be from the logistic function.
+    tolerance : how far a value may be from the logistic function's, times the weight.
+    block_bytes : upper bound on what is allocated at a time, where it is enough for one pair.
     """
-    w, coefficients = frequencies(reach, tolerance)
-    n_pairs, n_players = moves.shape
-    q, node_weights = half_nodes(n_players)
-    answer = np.zeros((n_players, n_pairs))
-    for start in range(0, len(w), RESTART):
-        some = slice(start, start + RESTART)
-        half = _half_angles(moves.T, w[some])  # (n_players, n_terms, n_pairs)
-        c, s = half.real.reshape(n_players, -1).copy(), half.imag.reshape(n_players, -1).copy()
-        real, imaginary = _products(c, s, q)  # (n_nodes, n_terms * n_pairs)
-        scale = np.cos(np.outer(w[some], middles)) * (2 * weights)
-        scale *= coefficients[some, np.newaxis]
-        scaled = node_weights[:, np.newaxis] * scale.ravel()
-        real *= scaled
-        imaginary *= scaled
-        answer += _shared(c, s, real, imaginary, q).reshape(n_players, -1, n_pairs).sum(axis=1)
-    return answer.T
+    n_players = moves.shape[1]
+    near, periods = _near(moves, middles, tolerance)
+    even = np.zeros((n_players + n_players % 2, len(near)))  # one more moves nothing
+    even[:n_players] = moves[near].T
+    found = np.zeros(even.shape)
+    tiers = sines.tiers(n_players, tolerance)
+    starts = [sines.n_below(tier.start, periods) for tier in tiers]
+    stops = [*starts[1:], sines.n_terms(periods, tolerance)]
+    for tier, start, stop in zip(tiers, starts, stops, strict=True):
+        found += _of_tier(even, middles[near], Series(periods, start, stop), tier, block_bytes)
+    answer = np.full(moves.shape, np.nan)
+    answer[near] = found[:n_players].T * weights[near, np.newaxis]
+    return answer
+
+
+def _of_tier(
+    moves: NDArray[np.float64],
+    middles: NDArray[np.float64],
+    series: Series,
+    tier: sines.Tier,
+    block_bytes: int,
+) -> NDArray[np.float64]:
+    """Values (n_players, n_pairs) of some of the sines, of moves of that shape."""
+    n_players, dtype = len(moves), tier.dtype
+    angles = n_players * (np.dtype(np.complex128).itemsize + 2 * dtype.itemsize)
+    column = angles + bytes_of(n_players, len(tier.z), dtype)
+    every = list(series.blocks(min(COLUMNS, block_bytes // column)))
+    arena = Arena(column * max((k.size for _, k in every), default=0) + SPARE)
+    answer = np.zeros(moves.shape)
+    for some, k in every:
+        arena.clear()
+        w, coefficients = series.frequencies(some, k)
+        c, s = _half_angles(moves[:, some], w, dtype, arena)
+        without = left_out(c, s, tier.z, tier.weights, arena)
+        coefficients *= 4 * np.cos(w * middles[some])
+        shape = n_players, *w.shape
+        answer[:, some] += np.einsum(
+            "jtp,jtp,tp->jp", without.reshape(shape), s.reshape(shape), coefficients.astype(dtype)
+        )
+    return answer
 
 
 def interactions(
     moves: NDArray[np.float64],
     middles: NDArray[np.float64],
     weights: NDArray[np.float64],
-    reach: float,
-    tolerance: float = TOLERANCE,
+    tolerance: float,
 ) -> NDArray[np.float64]:
     """Interaction indices of all pairs of players, (n_pairs, n_players, n_players); see `values`.
 
-    The second derivative has `2i S_i / (..) * 2i S_j / (..)`; what q and -q add up to is
-    `2 sin(psi)` times the real part. The diagonal means nothing.
+    The second derivative is the product of all factors times `2i S / (C + iz S)` of both players;
+    what z and -z add up to is `2 sin(psi)` times the real part. There is an even number of nodes,
+    so none is 0, where a factor may vanish. The diagonal means nothing.
     """
-    w, coefficients = frequencies(reach, tolerance)
     n_pairs, n_players = moves.shape
-    q, node_weights = half_nodes(n_players)
-    answer = np.zeros((n_pairs, n_players, n_players))
-    for k, frequency in enumerate(w.tolist()):
-        half = np.exp(0.5j * frequency * moves.T)  # (n_players, n_pairs)
-        real, imaginary = _products(half.real, half.imag, q)
-        scale = 2 * coefficients[k] * np.sin(frequency * middles) * weights
-        product = (real + 1j * imaginary).T * scale[:, np.newaxis] * node_weights
-        c, s = half.real.T[..., np.newaxis], half.imag.T[..., np.newaxis]
-        share = 2j * s / (c + 2j * q * s)  # (n_pairs, n_players, n_nodes)
-        answer += ((share * product[:, np.newaxis]) @ share.transpose(0, 2, 1)).real
+    z, node_weights = sines.half_nodes(sines.all_nodes(n_players))
+    near, periods = _near(moves, middles, tolerance)
+    n_terms = sines.n_terms(periods, tolerance)
+    series = Series(periods, np.zeros_like(n_terms), n_terms)
+    answer = np.full((n_pairs, n_players, n_players), np.nan)
+    answer[near] = 0.0
+    for k in range(n_terms.max(initial=0)):
+        some = slice(0, np.count_nonzero(n_terms > k))  # the longest are first
+        pairs = near[some]
+        w, coefficients = (x[0] for x in series.frequencies(some, np.full((1, some.stop), k)))
+        half = np.exp(0.5j * w[:, np.newaxis] * moves[pairs])[..., np.newaxis]
+        factors = half.real + 1j * z * half.imag  # (n_some, n_players, n_nodes)
+        scale = 2 * coefficients * np.sin(w * middles[pairs]) * weights[pairs]
+        product = factors.prod(axis=1) * scale[:, np.newaxis] * node_weights
+        share = 2j * half.imag / factors
+        answer[pairs] += ((share * product[:, np.newaxis]) @ share.transpose(0, 2, 1)).real
     return answer
 
 
-def _half_angles(moves: NDArray[np.float64], w: NDArray[np.float64]) -> NDArray[np.complex128]:
-    """exp(i w d / 2) for equally spaced w, by its recurrence; (n_players, n_terms, n_pairs)."""
-    answer = np.empty((moves.shape[0], len(w), moves.shape[1]), dtype=np.complex128)
-    answer[:, 0] = np.exp(0.5j * w[0] * moves)
-    if len(w) > 1:
-        answer[:, 1:] = np.exp(0.5j * (w[1] - w[0]) * moves)[:, np.newaxis]
-        np.multiply.accumulate(answer, axis=1, out=answer)
-    return answer
+def _near(
+    moves: NDArray[np.float64], middles: NDArray[np.float64], tolerance: float
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Pairs whose coalitions are all near enough for a series, the longest period first."""
+    reach = np.abs(middles) + np.abs(moves).sum(axis=1) / 2
+    near = np.flatnonzero(reach <= sines.FARTHEST)  # a NaN is not
+    near = near[np.argsort(-reach[near], kind="stable")]
+    return near, sines.periods(reach[near], tolerance)
 
 
-def _products(
-    c: NDArray[np.float64], s: NDArray[np.float64], q: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """prod_i (C_i + 2iq S_i) from (n_players, n) each: real and imaginary part, (n_nodes, n)."""
-    shape = len(q), c.shape[1]
-    real, imaginary = np.ones(shape), np.zeros(shape)
-    turn, other, kept = np.empty(shape), np.empty(shape), np.empty(shape)
-    twice = 2 * q[:, np.newaxis]
-    for cosine, sine in zip(c, s, strict=True):
-        np.multiply(twice, sine, out=turn)
-        np.multiply(imaginary, turn, out=other)
-        np.multiply(real, turn, out=kept)
-        real *= cosine
-        real -= other
-        imaginary *= cosine
-        imaginary += kept
-    return real, imaginary
+def _half_angles(
+    moves: NDArray[np.float64], w: NDArray[np.float64], dtype: np.dtype[Any], arena: Arena
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Cosines and sines of w d / 2, (n_players, n_terms * n_pairs) each.
 
+    What is known of k angles is turned by k steps to that of the next k.
 
-def _shared(
-    c: NDArray[np.float64],
-    s: NDArray[np.float64],
-    real: NDArray[np.float64],
-    imaginary: NDArray[np.float64],
-    q: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """Im(product * 2i S / (C + 2iq S)), summed over nodes; (n_players, n).
-
-    That is `(2 Re SC + 4q Im S^2) / (C^2 + 4 q^2 S^2)`, in real numbers.
+    Parameters
+    ----------
+    moves : float64 (n_players, n_pairs).
+    w : float64 (n_terms, n_pairs), equally spaced.
     """
-    square = s * s
-    first, second = np.zeros(square.shape), np.zeros(square.shape)
-    below, term = np.empty(square.shape), np.empty(square.shape)
-    for node, here in enumerate(q.tolist()):
-        np.multiply(square, 4 * here * here - 1, out=below)
-        below += 1.0  # C^2 + 4 q^2 S^2
-        np.divide(1.0, below, out=below)
-        np.multiply(real[node], below, out=term)
-        first += term
-        below *= 2 * here * imaginary[node]
-        second += below
-    first *= c
-    second *= s
-    first += second
-    first *= 2 * s
-    return first
+    n_terms = len(w)
+    turns = arena.take((n_terms, *moves.shape), np.complex128)
+    turns[0] = np.exp(0.5j * w[0] * moves)
+    step = turns[0] if n_terms == 1 else np.exp(0.5j * (w[1] - w[0]) * moves)
+    known = 1
+    while known < n_terms:
+        more = min(known, n_terms - known)
+        np.multiply(turns[:more], step, out=turns[known : known + more])
+        step = step * step
+        known += more
+    c, s = (arena.take((len(moves), n_terms, moves.shape[1]), dtype) for _ in range(2))
+    c[...] = turns.real.transpose(1, 0, 2)
+    s[...] = turns.imag.transpose(1, 0, 2)
+    return c.reshape(len(moves), -1), s.reshape(len(moves), -1)
