@@ -85,6 +85,7 @@ class View:
     initialization, summary : the rows that stand for an absent feature, all and few of them.
     library : values without coalitions from a library, where it has any.
     structure : what the model is known to be made of, where that makes exact values.
+    refused : the kind of structure that its type promises and its answers do not keep.
     engineering : where the model is cut, if it is a pipeline.
     """
 
@@ -94,6 +95,7 @@ class View:
     players: Players
     library: Full | None = None
     structure: Structure | None = None
+    refused: str | None = None
     engineering: Engineering | None = None
     n_coalitions: int | None = None
     random_state: int = 0

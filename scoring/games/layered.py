@@ -99,7 +99,7 @@ class LayeredGame:
         weights = self.layers.weights[0]
         each = points.T[:, :, np.newaxis] * weights[:, np.newaxis]  # (features, points, hidden)
         flat = mask @ each.reshape(len(weights), -1)
-        return np.asarray(flat.reshape(len(mask), len(points), -1))
+        return np.asarray(flat.reshape(len(mask), len(points), weights.shape[1]))
 
     def _values(
         self, rows: Table, masks: NDArray[np.bool_], absent: NDArray[np.float64]

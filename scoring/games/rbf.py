@@ -116,7 +116,7 @@ class RbfGame:
         def worth(rows: Table, asked: slice) -> NDArray[np.float64]:
             mask, absent = masks[asked].astype(np.float64), kept[asked]
             v = np.zeros((rows.n_rows, len(mask), len(self.predictor.output_names)))
-            per_row = KINDS * len(mask) * max(n_supports, kept.shape[2] * v.shape[2])
+            per_row = KINDS * max(1, len(mask)) * max(n_supports, kept.shape[2] * v.shape[2])
             for some in blocks(rows.n_rows, max(1, self.block_bytes // 8 // per_row)):
                 present = self._kernel(mask @ self._distances(rows.codes[some]), n_supports)
                 margins = present @ absent + self.expansion.intercept
@@ -139,7 +139,8 @@ class RbfGame:
         distances *= -self.expansion.gamma
         np.maximum(distances, -FAR, out=distances)
         np.exp(distances, out=distances)
-        return distances.reshape(len(distances), -1, n_supports)
+        n_points = distances.shape[1] // n_supports
+        return distances.reshape(len(distances), n_points, n_supports)
 
 
 def expansion_of(predictor: Predictor) -> Expansion | None:
