@@ -67,6 +67,16 @@ def test_a_row_without_a_finite_answer_has_no_values_and_the_others_have_theirs(
         np.testing.assert_allclose(found.values[some], expected, atol=1e-12)
 
 
+@pytest.mark.parametrize("answer", [np.inf, -np.inf])
+def test_an_infinite_value_has_no_known_gap(answer):
+    x, _ = table(1)
+    scoring = KernelScoringExplainer(TabularExplainer(beyond(answer), x[:20]))
+    found = scoring.explain_local(np.array([[5.0], [1.0]]))
+    assert not np.isfinite(found.values[0]).any()
+    assert np.isnan(found.additivity_gap[0])
+    assert found.additivity_gap[1] < 1e-12
+
+
 @pytest.mark.parametrize("n", [FEW, MANY])
 @pytest.mark.parametrize("answers", [(np.nan, np.nan), (np.inf, -np.inf)])
 def test_coalitions_without_a_finite_answer_leave_a_row_without_values(n, answers):
