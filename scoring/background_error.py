@@ -58,4 +58,7 @@ def background_error(
         for each in (coarse, coarse.over(against_all))
     ]
     by = f"{n_coalitions} coalitions against both, {rows.n_rows} rows"
+    if not np.isfinite(values).all():
+        by += "; unknown, for the model has no finite answer to some mixtures"
+        return {"relative_rms": None, "measured_by": by}
     return {"relative_rms": relative_rms(values[0], values[1]), "measured_by": by}

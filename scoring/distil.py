@@ -17,7 +17,8 @@ from scoring import kernel, kriging
 from scoring.background_error import background_error
 from scoring.calibrate import calibrated
 from scoring.coalitions import ENUMERATED_FEATURES, default_coalitions
-from scoring.errors import FidelityError, ParameterError
+from scoring.doubts import doubts
+from scoring.errors import FidelityError, ModelError, ParameterError
 from scoring.explainers.view import View
 from scoring.games.masked import MaskedGame
 from scoring.kernel import Kernel
@@ -71,22 +72,32 @@ def distil(
     ------
     FidelityError
         The tolerance is missed and `strict`.
+    ModelError
+        The model answers the background, or all rows to measure on, with what is no number.
     """
     players = view.players
     check_knobs(tolerance, n_coalitions, players.n_players)
     game = view.game(view.summary, block_bytes)
     fitted, measured, rows_from = _rows(view, validation, random_state)
+    n_asked = measured.n_rows
+    answered = np.isfinite(view.predictor.outputs(measured)).all(axis=1)
+    if answered.any():  # there may not be time for more than one row, so let it be one of these
+        measured = measured.take(np.flatnonzero(answered))
+    unanswered = n_asked - measured.n_rows
     sizes = _sizes(view, tolerance, n_coalitions)
     # Every coalition where that is few, else twice the largest candidate, drawn apart.
     reference_size = min(2 * sizes[-1], kriging.LARGEST, 2**players.n_players - 2)
     if isinstance(getattr(game, "inner", game), MaskedGame):  # measuring calls the model
         measured = affordable(measured, reference_size * view.summary.table.n_rows)
     outputs = view.predictor.outputs(measured)
-    noise = NOISE * float(np.abs(outputs).max(initial=0.0))
     track = progress(shown=show_progress)
 
     truth = _independent(kernel.fit(game, fitted, reference_size, random_state + 1, players))
     true_values = by_row(truth, measured, outputs, track, "measuring the reference")
+    known = _finite(truth.base_values, true_values)
+    unanswered += measured.n_rows - len(known)
+    measured, outputs, true_values = measured.take(known), outputs[known], true_values[known]
+    noise = NOISE * float(np.abs(outputs).max(initial=0.0))
     tried: list[dict[str, float]] = []
     while True:
         candidate = kernel.fit(game, fitted, sizes.pop(0), random_state, players)
@@ -109,7 +120,13 @@ def distil(
         "tolerance": tolerance,
         "within_tolerance": None if tolerance is None else within,
         "reference": _describe(truth),
-        "rows": {"from": rows_from, "measured": measured.n_rows, "fitted": fitted.n_rows},
+        "structure": doubts(view, game),
+        "rows": {
+            "from": rows_from,
+            "measured": measured.n_rows,
+            "fitted": fitted.n_rows,
+            "unanswered": unanswered,
+        },
         "tried": tried,
         "additivity_gap": _gap(candidate, values, outputs),
         "background": str(view.summary),
@@ -146,6 +163,24 @@ def _rows(view: View, rows: Table | None, seed: int) -> tuple[Table, Table, str]
     return fitted, rows.take(spread[-MEASURED_ROWS:]), "validation"
 
 
+def _finite(base_values: NDArray[np.float64], true_values: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Which rows have values; in the others some masked row has no finite answer of the model.
+
+    Raises
+    ------
+    ModelError
+        None has: a background row's missing answer is in all values.
+    """
+    known = np.flatnonzero(np.isfinite(true_values).all(axis=(1, 2)))
+    if not np.isfinite(base_values).all() or not len(known):
+        raise ModelError(
+            "the model answers background rows, or all mixtures of them with others, with numbers "
+            "that are not finite, so no value is known. Leave rows that it has no answer for out "
+            "of the initialization set, or wrap the model so that it answers them."
+        )
+    return known
+
+
 def _independent(truth: Kernel) -> Kernel:
     """Over all coalitions, solve by least squares: exact as well, and by another way."""
     design = truth.design
@@ -175,7 +210,8 @@ def _describe(truth: Kernel) -> str:
 
 
 def _gap(fitted: Kernel, values: NDArray[np.float64], outputs: NDArray[np.float64]) -> float:
-    return float(np.abs(fitted.base_values + values.sum(axis=1) - outputs).max())
+    with np.errstate(invalid="ignore"):  # infinity less infinity
+        return float(np.abs(fitted.base_values + values.sum(axis=1) - outputs).max())
 
 
 def _speed(fitted: Kernel, rows: Table, outputs: NDArray[np.float64]) -> dict[str, float]:

@@ -70,10 +70,10 @@ class LocalExplanation:
     def additivity_gap(self) -> NDArray[np.float64]:
         """Per row the largest |base value + sum of values - output|; (n_rows,)."""
         told = self.base_values + self.values.sum(axis=1)
-        gap = (
-            told - self.outputs if self.remainder is None else told + self.remainder - self.outputs
-        )
-        return np.asarray(np.abs(gap).max(axis=1))
+        if self.remainder is not None:
+            told = told + self.remainder
+        with np.errstate(invalid="ignore"):  # infinity less infinity: no gap is known
+            return np.asarray(np.abs(told - self.outputs).max(axis=1))
 
     def intervals(self, level: float = 0.95) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the ends of the values' intervals, like the values, by Student's t.

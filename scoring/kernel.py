@@ -164,8 +164,9 @@ class Kernel:
         def by_row(found: NDArray[np.float64]) -> NDArray[np.float64]:
             return found.reshape(len(found), n_rows, n_outputs).transpose(1, 0, 2)
 
-        certain = stage.standard_errors(flat) if errors else None
-        values = by_row(stage.operator @ flat)
+        with np.errstate(invalid="ignore"):  # an infinite answer makes its row's values NaN
+            certain = stage.standard_errors(flat) if errors else None
+            values = by_row(stage.operator @ flat)
         return values, None if certain is None else by_row(certain)
 
 
@@ -244,5 +245,6 @@ def _smoothness(
 ) -> kriging.Smoothness:
     """Fit to what some of the coalitions are worth for the examples."""
     some = np.random.default_rng(seed).permutation(len(masks))[: kriging.FITTED]
-    v = game.values(examples, players.features(masks[some])) - base_values
+    with np.errstate(invalid="ignore"):  # games without a finite answer are left out
+        v = game.values(examples, players.features(masks[some])) - base_values
     return kriging.fit_smoothness(masks[some], v.transpose(0, 2, 1).reshape(-1, len(some)))

@@ -74,22 +74,28 @@ class Structure:
 
 def structure_of(
     predictor: Predictor, engineering: Engineering | None, examples: Table, players: Players
-) -> Structure | None:
+) -> tuple[Structure | None, str | None]:
     """Read a model's structure, or None where it has none that is exact in this output space.
 
     Parameters
     ----------
     engineering : where the model is cut, if it is a pipeline.
     examples : rows that it takes.
+
+    Returns
+    -------
+    The structure; without one, the kind that the type promises and the model's answers do not keep.
     """
+    refused: str | None = None
     if not isinstance(predictor.model, EstimatorModel):
-        return None
+        return None, refused
     for estimator, encoding, owners in readings(predictor, engineering, examples, players):
         for read in (_trees, _additive, _machine):
             found = read(predictor, estimator, encoding, owners, players.n_players)
             if found is not None and _answers_like(found, examples):
-                return found
-    return None
+                return found, None
+            refused = refused if found is None else found.kind
+    return None, refused
 
 
 def _trees(

@@ -22,20 +22,34 @@ from scoring.table import Table
 
 __all__ = ["twin_of"]
 
+KINDS: dict[type, str] = {
+    Expansion: "rbf",
+    Layers: "a network",
+    TreeScores: "boosted trees",
+}
+"""What numbers are called."""
+
 CHECKED_ROWS = 8
 """Examples that a twin is held against, as rows and as background."""
 
 
-def twin_of(predictor: Predictor, engineering: Engineering | None, examples: Table) -> Twin | None:
+def twin_of(
+    predictor: Predictor, engineering: Engineering | None, examples: Table
+) -> tuple[Twin | None, str | None]:
     """Read a model's numbers, or None where it is not known by them.
 
     Parameters
     ----------
     engineering : where the model is cut, if it is a pipeline.
     examples : rows that it takes.
+
+    Returns
+    -------
+    The numbers; without them, what the type promises and the model's answers do not keep.
     """
+    refused: str | None = None
     if not isinstance(predictor.model, EstimatorModel):
-        return None
+        return None, refused
     spread = np.linspace(0, examples.n_rows - 1, min(CHECKED_ROWS, examples.n_rows))
     few = whole(examples.take(spread.astype(np.intp)))
     players = Players.of(predictor.schema.names)
@@ -43,9 +57,12 @@ def twin_of(predictor: Predictor, engineering: Engineering | None, examples: Tab
         if encoding is None or isinstance(estimator, Additive):
             continue
         numbers = _numbers(estimator, predictor, encoding, few.table)
-        if numbers is not None and agrees(predictor, few, twin := Twin(numbers, encoding)):
-            return twin
-    return None
+        if numbers is None:
+            continue
+        if agrees(predictor, few, twin := Twin(numbers, encoding)):
+            return twin, None
+        refused = KINDS[type(numbers)]
+    return None, refused
 
 
 def _numbers(

@@ -301,15 +301,16 @@ def _without_coalitions(
     method: Method,
 ) -> dict[str, Any]:
     """What makes values without coalitions: the model's own structure, or a library's explainer."""
-    found: dict[str, Full | Structure | None] = {"structure": None, "library": None}
+    found: dict[str, Full | Structure | str | None]
+    found = {"structure": None, "refused": None, "library": None}
     if method in KINDS or method == "auto":
-        structure = structure_of(predictor, engineering, examples, players)
+        structure, found["refused"] = structure_of(predictor, engineering, examples, players)
         if structure is not None and structure.kind in KINDS.get(method, (structure.kind,)):
             found["structure"] = structure
     single = players.single
     if found["structure"] is None and single and method in {"auto", "deep"}:
         found["library"] = deep_shap.find(predictor, examples)
-    if method in {"auto", "kernel"} or any(found.values()):
+    if method in {"auto", "kernel"} or found["structure"] or found["library"]:
         return found
     rule = f"must fit the model: it has no {method} explanation in this output space"
     if method == "deep" and not single:

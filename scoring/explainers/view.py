@@ -87,6 +87,7 @@ class View:
     initialization, summary : the rows that stand for an absent feature, all and few of them.
     library : values without coalitions from a library, where it has any.
     structure : what the model is known to be made of, where that makes exact values.
+    refused : the kind of structure that its type promises and its answers do not keep.
     engineering : where the model is cut, if it is a pipeline.
     """
 
@@ -96,6 +97,7 @@ class View:
     players: Players
     library: Full | None = None
     structure: Structure | None = None
+    refused: str | None = None
     engineering: Engineering | None = None
     n_coalitions: int | None = None
     random_state: int = 0
@@ -107,9 +109,14 @@ class View:
         return game_of(self.predictor, background, room, self.twin, self.engineering)
 
     @cached_property
+    def known(self) -> tuple[Twin | None, str | None]:
+        """The model's numbers, where it is known by them, or what is not believed of its type."""
+        return twin_of(self.predictor, self.engineering, self.initialization)
+
+    @property
     def twin(self) -> Twin | None:
         """The model's numbers, where it is known by them."""
-        return twin_of(self.predictor, self.engineering, self.initialization)
+        return self.known[0]
 
     @cached_property
     def kernel(self) -> kernel.Kernel:

@@ -173,8 +173,9 @@ class _Asked:
         """The first layer of masked points, (n_coalitions, n_points, n_hidden), without bias."""
         weights = self.layers.weights[0]
         each = points.T[:, :, np.newaxis] * weights[:, np.newaxis]  # (columns, points, hidden)
-        brought = self.owned @ each.reshape(len(weights), -1)  # by players
-        return np.asarray((mask @ brought).reshape(len(mask), len(points), -1))
+        flat = each.reshape(len(weights), len(points) * weights.shape[1])
+        brought = self.owned @ flat  # (players, points * hidden)
+        return np.asarray((mask @ brought).reshape(len(mask), len(points), weights.shape[1]))
 
     def _values(
         self, rows: NDArray[np.float64], masks: NDArray[np.bool_], absent: NDArray[np.float64]
@@ -186,13 +187,15 @@ class _Asked:
         widest = max(len(bias) for bias in layers.biases)
         for some in blocks(len(rows), max(1, IN_CACHE // max(1, mask.size))):
             own = self._layer(mask, rows[some]).astype(absent.dtype, copy=False)
-            present = own.reshape(*own.shape[:2], 1, -1)
+            present = own.reshape(*own.shape[:2], 1, own.shape[2])
             each = present.shape[1] * absent.shape[1] * widest
             for asked in blocks(len(mask), max(1, IN_CACHE // each)):
                 reached = present[asked] + absent[asked, np.newaxis]
                 shape = reached.shape[:-1]  # (coalitions, rows, background)
                 outputs = self.rest.after_first(reached.reshape(-1, len(layers.biases[0])))
-                v[some, asked] = np.einsum("b,crbo->rco", self.weights, outputs.reshape(*shape, -1))
+                v[some, asked] = np.einsum(
+                    "b,crbo->rco", self.weights, outputs.reshape(*shape, n_outputs)
+                )
         return v
 
 

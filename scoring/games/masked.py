@@ -6,6 +6,7 @@ and any pipeline, because raw rows are masked.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from scoring.background import Background
 from scoring.games.game import blocks
+from scoring.games.repeats import KEY_BYTES, MOST_KEYS, distinct, repeat_much
 from scoring.predictor import Predictor
 from scoring.table import Table
 
@@ -21,6 +23,8 @@ __all__ = ["MaskedGame"]
 CALL_BYTES = 16 * 2**20
 """Masked rows in one call of the model: enough to forget the call's own cost, and still in cache
 or near it."""
+
+ONES = np.uint64(2**64 - 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,32 +42,80 @@ class MaskedGame:
     block_bytes: int
 
     def values(self, rows: Table, masks: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Return v (n_rows, n_coalitions, n_outputs) of every coalition for every row."""
+        """Return v (n_rows, n_coalitions, n_outputs) of every coalition for every row.
+
+        The model is asked about equal masked rows once, where there are enough of them.
+        """
         known, weights = self.background.table.codes, self.background.weights
-        n_background, n_features = known.shape
-        per_call = max(1, min(self.block_bytes // 4, CALL_BYTES) // self._bytes_a_row())
-        v: NDArray[np.float64] | None = None
-        for some_background in blocks(n_background, per_call):
+        n_outputs = len(self.predictor.output_names)
+        once = repeat_much(rows.codes, masks, known)
+        per_block = self._per_call()
+        if once:
+            room = self.block_bytes // 4 // (KEY_BYTES + 16 * n_outputs)
+            per_block = max(1, min(room, MOST_KEYS))
+        # One array for all calls: to give memory back and take it anew costs as much as filling it.
+        masked = np.empty((self._per_call(), known.shape[1]))
+        v = np.zeros((rows.n_rows, len(masks), n_outputs))
+        for some_background in blocks(len(known), per_block):
             b = known[some_background]
-            per_coalition = max(1, per_call // len(b))
+            per_coalition = max(1, per_block // len(b))
             for some_masks in blocks(len(masks), per_coalition):
                 mask = masks[some_masks]
                 for some_rows in blocks(rows.n_rows, max(1, per_coalition // len(mask))):
-                    x = rows.codes[some_rows]
-                    masked = np.where(  # (rows, coalitions, background, features)
-                        mask[np.newaxis, :, np.newaxis], x[:, np.newaxis, np.newaxis], b
-                    )
-                    shape = masked.shape[:3]
-                    flat = rows.with_codes(masked.reshape(-1, n_features))
-                    outputs = self.predictor.outputs(flat).reshape(*shape, -1)
-                    if v is None:
-                        v = np.zeros((rows.n_rows, len(masks), outputs.shape[-1]))
+                    block = masked, rows.take(some_rows), mask, b
+                    outputs = self._once(*block) if once else self._all(*block)
                     v[some_rows, some_masks] += np.einsum(
                         "b,rcbo->rco", weights[some_background], outputs
                     )
-        if v is None:  # no rows or no coalitions: still the right number of outputs
-            v = np.zeros((rows.n_rows, len(masks), len(self.predictor.output_names)))
         return v
+
+    def _all(
+        self,
+        masked: NDArray[np.float64],
+        rows: Table,
+        masks: NDArray[np.bool_],
+        known: NDArray[np.float64],
+    ) -> NDArray[np.float64]:
+        """What the model says of a call's masked rows, (rows, coalitions, background, outputs).
+
+        Parameters
+        ----------
+        masked : float64 (n, n_features), to be overwritten.
+        """
+        shape = rows.n_rows, len(masks), len(known)
+        flat = masked[: math.prod(shape)]
+        # Bit by bit, b xor (mask and (x xor b)): `np.where` cannot write where it is told to.
+        x, b = rows.codes.view(np.uint64), known.view(np.uint64)
+        each = flat.view(np.uint64).reshape(*shape, -1)
+        apart = (x[:, np.newaxis] ^ b)[:, np.newaxis]  # (rows, 1, background, features)
+        np.bitwise_and(apart, np.where(masks, ONES, np.uint64(0))[:, np.newaxis], out=each)
+        each ^= b
+        outputs = np.ascontiguousarray(self.predictor.outputs(rows.with_codes(flat)))
+        return outputs.reshape(*shape, -1)  # in one order whatever the model's, as are sums of it
+
+    def _once(
+        self,
+        masked: NDArray[np.float64],
+        rows: Table,
+        masks: NDArray[np.bool_],
+        known: NDArray[np.float64],
+    ) -> NDArray[np.float64]:
+        """The same, from as many calls as the distinct masked rows of a block need."""
+        kinds = distinct(rows.codes, masks, known)
+        shape = rows.n_rows, len(masks), len(known)
+        places = np.arange(math.prod(shape)) if kinds is None else kinds.places
+        outputs = np.empty((len(places), len(self.predictor.output_names)))
+        for some in blocks(len(places), len(masked)):
+            r, c, b = np.unravel_index(places[some], shape)
+            flat = masked[: len(r)]
+            np.take(known, b, axis=0, out=flat)
+            np.copyto(flat, rows.codes[r], where=masks[c])
+            outputs[some] = self.predictor.outputs(rows.with_codes(flat))
+        return outputs.reshape(*shape, -1) if kinds is None else outputs[kinds.kinds]
+
+    def _per_call(self) -> int:
+        """How many masked rows the model is called on."""
+        return max(1, min(self.block_bytes // 4, CALL_BYTES) // self._bytes_a_row())
 
     def _bytes_a_row(self) -> int:
         """What one masked row takes: its codes, what the model makes of it, its outputs.

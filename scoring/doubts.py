@@ -1,0 +1,49 @@
+"""Why a model is asked itself although its type promises a structure: a note for the report."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from scoring.explainers.view import View
+from scoring.games.columns import ColumnsGame
+from scoring.games.game import Game
+from scoring.games.masked import MaskedGame
+
+__all__ = ["doubts"]
+
+LIBRARIES = {"sklearn", "lightgbm", "xgboost"}
+"""Whose models' types promise something."""
+
+
+def doubts(view: View, game: Game) -> str | None:
+    """What was read and not believed, or not read at all; None where nothing was to be read.
+
+    Parameters
+    ----------
+    game : the value function against the view's summary.
+    """
+    inner = game.inner if isinstance(game, ColumnsGame) else game
+    if not isinstance(inner, MaskedGame):
+        return None
+    read = view.refused or view.known[1]
+    if read is not None:
+        return f"its type reads as {read}, but the model answers otherwise: it is asked itself"
+    estimator: Any = getattr(view.predictor.model, "estimator", None)
+    steps: Any = getattr(estimator, "steps", None)
+    last = type(estimator if steps is None else steps[-1][1])
+    parent = _library_parent(last)
+    if parent is None:
+        return None
+    return f"{last.__name__} derives from {parent} and may answer otherwise: it is asked itself"
+
+
+def _library_parent(kind: type) -> str | None:
+    """The model of a library that a class of somebody's own derives from."""
+    package = kind.__module__.partition(".")[0]
+    if package in LIBRARIES:
+        return None
+    for parent in kind.__mro__[1:]:
+        known = parent.__module__.partition(".")[0] in LIBRARIES
+        if known and hasattr(parent, "fit") and hasattr(parent, "predict"):
+            return parent.__name__
+    return None
