@@ -70,7 +70,7 @@ def _exact(
     served, error = no_more_than_needed(view, served, validation, seed, tolerance)
     return {
         "exact": served.exact if interactions else served.exact.light(),
-        "background": view.summary,
+        "background": view.carried,
         "base_values": served.base_values,
         "method": served.method,
         "report": report_exact(view, served, validation, seed, tolerance, error),
