@@ -40,7 +40,10 @@ def further_spaces(
     found = []
     for space in spaces:
         source = source_of(explainer.in_space(space))
-        found.append(Space(predictor=source.predictor, **distilled(source, rows, **knobs)))
+        own = distilled(source, rows, **knobs)
+        if "exact" in own and source.view.structure and source.view.structure.free:
+            own["background"] = first.view.carried  # no value needs it, so one is enough
+        found.append(Space(predictor=source.predictor, **own))
     return tuple(found)
 
 

@@ -122,7 +122,7 @@ class View:
         """Few weighted rows for all of the initialization set."""
         return self.choice.background
 
-    @property
+    @cached_property
     def carried(self) -> Background:
         """Rows that travel with an artifact: the summary, or any few where no value needs one."""
         if self.structure is None or not self.structure.free:
