@@ -43,7 +43,7 @@ def coresets(gram: NDArray[np.float64], sizes: tuple[int, ...]) -> Iterator[Core
         for _ in range(3 * size):  # who is let go may come back, so more rounds than points
             toward = gram[:, chosen] @ weights  # (n_points,)
             far = float(weights @ toward[chosen])
-            if len(chosen) == min(size, len(own)) or far <= nothing:
+            if len(chosen) == min(size, len(own)):
                 break
             # On the line to a point, the squared distance falls by (far - toward)^2 / length^2.
             length = np.maximum(far - 2 * toward + own, nothing)

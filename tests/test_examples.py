@@ -26,8 +26,7 @@ SAID = {
         r"add up to the probability within \de-1\d$",
     ],
     "guide_explain": [
-        r"^TabularExplainer: kernel kriging, \d+ rows weighted by the model's answers for 455 rows\n"
-        r"  worst area ",
+        r"^TabularExplainer: kernel kriging, \d+ rows weighted by the model's answers.*\n  worst ",
         r"^What speaks most for benign, and how much\n( +\d+%(: |, )(\D+ [+-]0\.\d{3}){3}\n){5}",
         r"^MimicExplainer: says what the model says of 9\d% of held-out rows\n  worst ",
         r"^PFIExplainer: by f1_score, permutation importance, 5 repeats\n  worst area ",

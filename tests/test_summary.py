@@ -77,7 +77,7 @@ def test_rows_with_categories_and_gaps_are_training_rows(mixed):
 def test_base_values_are_the_means_of_all_rows():
     explainer = TabularExplainer(bent, X, method="kernel", n_background=25)
     found = explainer.explain_local(X[:5])
-    np.testing.assert_allclose(found.base_values, bent(X).mean(), atol=0.01 * bent(X).std())
+    np.testing.assert_allclose(found.base_values, bent(X).mean(), atol=2e-4 * bent(X).std())
     said = explainer.summary.weights @ bent(explainer.summary.table.codes)
     np.testing.assert_allclose(found.base_values, said, atol=1e-12)
     assert found.additivity_gap.max() < 1e-12
@@ -228,11 +228,11 @@ def test_the_report_says_how_the_rows_were_chosen():
 
 
 def test_a_mimic_is_summarised_by_its_surrogate():
-    explainer = MimicExplainer(bent, X, LinearExplainableModel, is_function=True, n_background=6)
-    assert explainer.summary.table.n_rows <= 6
+    explainer = MimicExplainer(bent, X, LinearExplainableModel, is_function=True, n_background=3)
+    assert explainer.summary.table.n_rows == 3
     surrogate = explainer.surrogate.outputs(explainer.summary.table)
     mean = explainer.summary.weights @ surrogate
-    np.testing.assert_allclose(mean, explainer.base_values, atol=0.05)
+    np.testing.assert_allclose(mean, explainer.base_values, atol=0.2)
 
 
 def test_a_background_of_another_maker_is_taken_as_it_is():
