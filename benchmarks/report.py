@@ -18,7 +18,7 @@ SPEED = """\
 ## The kernel path alone
 
 Designs of coalitions on both sides, whatever the model. Breast cancer, 80/20 split, probability
-space, a background of 10 weighted k-means rows. shap is `shap.KernelExplainer` on the same model
+space, a background of 10 weighted rows, ours. shap is `shap.KernelExplainer` on the same model
 with the same background rows and weights, as many coalitions, and `l1_reg=False`. The SVC sees raw
 columns, the other models scaled ones.
 

@@ -39,7 +39,10 @@ def further_spaces(
     found = []
     for space in spaces:
         source = source_of(explainer.in_space(space))
-        found.append(Space(predictor=source.predictor, **distilled(source, rows, **knobs)))
+        own = distilled(source, rows, **knobs)
+        if "exact" in own and source.view.structure and source.view.structure.free:
+            own["background"] = first.view.carried  # no value needs it, so one is enough
+        found.append(Space(predictor=source.predictor, **own))
     return tuple(found)
 
 
@@ -69,7 +72,7 @@ def _exact(
     served, error = no_more_than_needed(view, served, validation, seed, tolerance)
     return {
         "exact": served.exact if interactions else served.exact.light(),
-        "background": view.summary,
+        "background": view.carried,
         "base_values": served.base_values,
         "method": served.method,
         "report": report_exact(view, served, validation, seed, tolerance, error),

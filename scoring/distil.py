@@ -130,6 +130,7 @@ def distil(
         "tried": tried,
         "additivity_gap": _gap(candidate, values, outputs),
         "background": str(view.summary),
+        "background_choice": view.choice.report,
         "background_error": background_error(view, game, measured, true_values, track),
         "milliseconds_per_row": _speed(candidate, measured, outputs),
     }

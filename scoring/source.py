@@ -58,13 +58,13 @@ def source_of(explainer: Any) -> Source:
             explainer.summed,
         )
     if isinstance(explainer, MimicExplainer):
-        players = Players.of(explainer.predictor.schema.names)
-        view = View(explainer.surrogate, explainer.initialization, explainer.summary, players)
-        return Source(explainer.predictor, view, explainer.subset, fidelity=explainer.fidelity)
+        view, fidelity = explainer.view, explainer.fidelity
+        return Source(explainer.predictor, view, explainer.subset, fidelity=fidelity)
     if ready_shap.is_kernel_explainer(explainer):
         predictor, background = ready_shap.read(explainer)
         players = Players.of(predictor.schema.names)
-        return Source(predictor, View(predictor, background.table, background, players))
+        view = View(predictor, background.table, players, given=lambda: background)
+        return Source(predictor, view)
     rule = "must be a TabularExplainer, a MimicExplainer or a shap.KernelExplainer"
     known = isinstance(explainer, PFIExplainer)
     fix = "PFIExplainer has no local values to serve: use one of these." if known else ""

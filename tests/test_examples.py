@@ -21,12 +21,12 @@ SAID = {
     "churn": [
         r"accuracy on 1409 held-out customers: 7\d\.\d%",
         r"^contract +0\.0\d+$",
-        r"^  exact enumeration; 25 weighted rows for 5634 rows cost \d+%$",
+        r"^  exact enumeration; 25 rows weighted by the model's answers for 5634 rows cost \d+%$",
         r"^customer 2: +\d+%  can leave from month to month \(\+0\.\d\d\); ",
         r"add up to the probability within \de-1\d$",
     ],
     "guide_explain": [
-        r"^TabularExplainer: kernel kriging, 50 k-means centroids for 455 rows\n  worst area ",
+        r"^TabularExplainer: kernel kriging, \d+ rows weighted by the model's answers.*\n  worst ",
         r"^What speaks most for benign, and how much\n( +\d+%(: |, )(\D+ [+-]0\.\d{3}){3}\n){5}",
         r"^MimicExplainer: says what the model says of 9\d% of held-out rows\n  worst ",
         r"^PFIExplainer: by f1_score, permutation importance, 5 repeats\n  worst area ",

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scoring import kernel
-from scoring.background import Background, summarise, whole
+from scoring.background import Background, whole
 from scoring.games.masked import MaskedGame
 from scoring.predictor import adapt
-from scoring.schema import FeatureSchema, infer_for
+from scoring.schema import FeatureSchema
 from tests import oracles
 
 
@@ -156,38 +156,6 @@ def test_a_non_finite_answer_stays_in_its_row():
 def test_no_rows_have_no_values():
     fitted = kernel_of(lambda x: x[:, 0], np.ones((2, 4)))
     assert explain(fitted, np.empty((0, 4))).shape == (0, 4, 1)
-
-
-def test_summary_keeps_up_to_a_hundred_rows_whole():
-    rows = np.random.default_rng(0).normal(size=(100, 3))
-    table = FeatureSchema.infer(rows).encode(rows)
-    background = summarise(table, 10)
-    assert background.table is table
-    assert (background.weights == 0.01).all()
-    assert str(background) == "all rows (100)"
-
-
-def test_numeric_summary_is_centroids_of_values_that_training_saw():
-    rng = np.random.default_rng(0)
-    rows = np.column_stack([rng.integers(0, 5, 300), rng.normal(size=300)])
-    table = FeatureSchema.infer(rows).encode(rows)
-    background = summarise(table, 10)
-    assert background.method == "k-means centroids"
-    assert background.table.n_rows == 10
-    assert np.isclose(background.weights.sum(), 1)
-    for column, seen in zip(background.table.codes.T, rows.T, strict=True):
-        assert set(column) <= set(seen)
-    np.testing.assert_allclose(background.weights @ background.table.codes, rows.mean(0), atol=0.3)
-
-
-def test_mixed_summary_is_weighted_real_rows(mixed):
-    x, _, _ = mixed
-    table = infer_for(None, x).encode(x)
-    background = summarise(table, 12)
-    assert background.method == "weighted rows"
-    seen = {row.tobytes() for row in np.nan_to_num(table.codes, nan=-9)}
-    assert {row.tobytes() for row in np.nan_to_num(background.table.codes, nan=-9)} <= seen
-    assert np.isclose(background.weights.sum(), 1)
 
 
 MEASURE_PEAK = """

@@ -300,7 +300,10 @@ def test_the_background_of_what_grows_with_it_is_the_summary_when_served():
     explainer = TabularExplainer(linear_model.LogisticRegression().fit(x, y), x, n_background=10)
     assert explainer.explain_local(x[:1]).background == "all rows (150)"
     scoring = KernelScoringExplainer(explainer)
-    assert scoring.explain_local(x[:1]).background == "10 k-means centroids for 150 rows"
+    assert (
+        scoring.explain_local(x[:1]).background
+        == "10 rows weighted by the model's answers for 150 rows"
+    )
     error = scoring.report["background_error"]
     assert 0 < error["relative_rms"] < 0.5
     assert error["measured_by"] == "exact values against all rows (150)"

@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring import background as backgrounds
+from scoring.background import Background, whole
 from scoring.errors import ModelError, ParameterError
 from scoring.explainers.aggregate import mean_absolute
 from scoring.explainers.arguments import Subset, chosen, understood
-from scoring.explainers.tabular import N_BACKGROUND
 from scoring.explainers.task import ModelTask, space_of
+from scoring.explainers.view import View
 from scoring.explanation import GlobalExplanation, LocalExplanation
+from scoring.players import Players
 from scoring.predictor import EstimatorModel, OutputSpace, Predictor
 from scoring.probe import mixed_rows, with_allowances
 from scoring.schema import Names
@@ -68,7 +69,8 @@ class MimicExplainer:
     allow_all_transformations : any transformation is fine, because the surrogate learns from raw
         features; taken so that code for other explainers runs.
     categorical_features : numbers that stand for categories, by index or name.
-    n_background : rows of the summary that a scoring explainer is distilled against.
+    n_background : rows of the summary that a scoring explainer is distilled against; by default
+        as few as `TabularExplainer` takes.
     random_state : seed of everything.
 
     Attributes
@@ -99,7 +101,7 @@ class MimicExplainer:
         categorical_features: Subset | None = None,
         model_task: Any = ModelTask.Unknown,
         output_space: OutputSpace | None = None,
-        n_background: int = N_BACKGROUND,
+        n_background: int | None = None,
         random_state: int = 0,
     ) -> None:
         _check(model, explainable_model, max_num_of_augmentations, is_function=is_function)
@@ -114,7 +116,7 @@ class MimicExplainer:
             raise ParameterError("initialization_examples", rule)
         schema = self.predictor.schema
         self.initialization = examples
-        self.summary = backgrounds.summarise(examples, n_background, random_state)
+        self._n_background, self._random_state = n_background, random_state
         self.subset = chosen(explain_subset, schema.names)
         self.explainable_model = explainable_model
         numbers = chosen(categorical_features, schema.names, "categorical_features") or ()
@@ -138,12 +140,30 @@ class MimicExplainer:
 
     def __getstate__(self) -> dict[str, Any]:
         """Everything but what is made when first needed."""
-        return {name: value for name, value in vars(self).items() if name != "attributions"}
+        made = {"attributions", "view"}
+        return {name: value for name, value in vars(self).items() if name not in made}
 
     @cached_property
     def attributions(self) -> Attributions:
         """What explains the surrogate exactly, against all initialization examples."""
         return self.explainable_model.attributions(self._fitted, self.initialization.codes)
+
+    @cached_property
+    def view(self) -> View:
+        """The surrogate as a scoring explainer looks at it."""
+        players = Players.of(self.features)
+        return View(
+            self.surrogate,
+            self.initialization,
+            players,
+            self._n_background,
+            random_state=self._random_state,
+        )
+
+    @property
+    def summary(self) -> Background:
+        """Few weighted rows for all initialization examples, chosen by the surrogate's answers."""
+        return self.view.summary
 
     @cached_property
     def base_values(self) -> NDArray[np.float64]:
@@ -212,7 +232,7 @@ class MimicExplainer:
             self.predictor.space,
             classification=bool(self.classes),
             method=self.method,
-            background=str(backgrounds.whole(self.initialization)),
+            background=str(whole(self.initialization)),
             fidelity=self.fidelity,
         )
         return explanation if self.subset is None else explanation.select(self.subset)

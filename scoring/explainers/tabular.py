@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Literal, get_args
 
-from scoring import background as backgrounds
 from scoring import kernel
 from scoring.background import Background
 from scoring.background_error import background_error
@@ -29,9 +28,6 @@ from scoring.table import Table
 from scoring.transformations import with_transformations
 
 __all__ = ["TabularExplainer"]
-
-N_BACKGROUND = 50
-"""Rows of the summary that stands for a larger initialization set on the kernel path."""
 
 MEASURED_ROWS = 8
 
@@ -62,7 +58,7 @@ class TabularExplainer:
     model : fitted estimator or pipeline, a torch module, or a callable of rows.
     initialization_examples : DataFrame, array or SciPy sparse matrix (n_rows, n_features), usually
         the training rows. Up to 100 rows are the background as they are; more are summarised on
-        the kernel path.
+        the kernel path, by rows whose weights are fitted to the model's answers.
     explain_subset : features to report, by index or name. Their values are what they are without
         it; what the others add up to is the explanation's `remainder`.
     features : names of the features, where the examples are an array.
@@ -75,7 +71,8 @@ class TabularExplainer:
     groups : per name a list of features that are one player.
     output_space : `probability`, `margin` or `value`. By default probability where the model has
         `predict_proba`, else margin for classifiers and value for regressions.
-    n_background : rows of the summary on the kernel path.
+    n_background : rows of the summary on the kernel path; by default 25, 50 or 100, the fewest
+        whose relative RMS error is within 2.5 % on rows held out.
     method : `auto`, `tree`, `linear` (with links, such as a logistic regression's), `rbf`,
         `deep` or `kernel`.
     n_coalitions : on the kernel path; None for `2 * n_players + 2048`, and all of them with up to
@@ -101,7 +98,7 @@ class TabularExplainer:
         model_task: Any = ModelTask.Unknown,
         groups: Groups | None = None,
         output_space: OutputSpace | None = None,
-        n_background: int = N_BACKGROUND,
+        n_background: int | None = None,
         method: Method = "auto",
         n_coalitions: int | None = None,
         random_state: int = 0,
@@ -109,7 +106,7 @@ class TabularExplainer:
     ) -> None:
         if method not in get_args(Method):
             raise ParameterError("method", f"must be one of {', '.join(get_args(Method))}")
-        if n_background < 1:
+        if n_background is not None and n_background < 1:
             raise ParameterError("n_background", "must be at least 1")
         if transformations is not None:
             model = with_transformations(model, transformations, initialization_examples)
@@ -122,8 +119,8 @@ class TabularExplainer:
         self.view = View(
             predictor,
             examples,
-            backgrounds.summarise(examples, n_background, random_state),
             players,
+            n_background,
             **_without_coalitions(predictor, engineering, examples, players, method),
             engineering=engineering,
             n_coalitions=n_coalitions,
@@ -144,7 +141,10 @@ class TabularExplainer:
 
     @property
     def summary(self) -> Background:
-        """Few weighted rows for all initialization examples, for the kernel path."""
+        """Few weighted rows for all initialization examples, for the kernel path.
+
+        They are chosen when first needed; those of another output space are others.
+        """
         return self.view.summary
 
     @property
@@ -205,8 +205,8 @@ class TabularExplainer:
             self.view,
             predictor=predictor,
             initialization=examples,
-            summary=engineering.background(self.view.summary),
             players=players,
+            given=partial(_over_columns, self.view, engineering),
             **_without_coalitions(predictor, None, examples, players, self._method),
             engineering=None,
         )
@@ -291,6 +291,11 @@ class TabularExplainer:
             return explanation
         names = engineering.raw.names
         return replace(explanation, feature_map=self.summed.feature_map, raw_features=names)
+
+
+def _over_columns(view: View, engineering: Engineering) -> Background:
+    """The summary of raw rows, in engineered columns."""
+    return engineering.background(view.summary)
 
 
 def _without_coalitions(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring import kernel
-from scoring.background import Background, whole
+from scoring.background import Background, drawn, whole
 from scoring.estimate import Estimate
 from scoring.exact import Exact
 from scoring.explanation import LocalExplanation
@@ -22,6 +23,7 @@ from scoring.players import Players
 from scoring.predictor import Predictor
 from scoring.probe import mixed_rows
 from scoring.structure import Structure
+from scoring.summary import Summary, summarise
 from scoring.table import Table
 from scoring.twins import twin_of
 
@@ -84,7 +86,9 @@ class View:
 
     Parameters
     ----------
-    initialization, summary : the rows that stand for an absent feature, all and few of them.
+    initialization : all rows that stand for an absent feature.
+    n_background : rows of the summary; None for as few as are like all.
+    given : makes the summary, where it is not this view's own to choose.
     library : values without coalitions from a library, where it has any.
     structure : what the model is known to be made of, where that makes exact values.
     refused : the kind of structure that its type promises and its answers do not keep.
@@ -93,8 +97,9 @@ class View:
 
     predictor: Predictor
     initialization: Table
-    summary: Background
     players: Players
+    n_background: int | None = None
+    given: Callable[[], Background] | None = None
     library: Full | None = None
     structure: Structure | None = None
     refused: str | None = None
@@ -117,6 +122,26 @@ class View:
     def twin(self) -> Twin | None:
         """The model's numbers, where it is known by them."""
         return self.known[0]
+
+    @cached_property
+    def choice(self) -> Summary:
+        """The summary and how it was chosen, by this output space's own game, when first needed."""
+        if self.given is not None:
+            return Summary(self.given())
+        chosen_by = self.initialization, self.players, self.n_background, self.random_state
+        return summarise(self.game, *chosen_by)
+
+    @property
+    def summary(self) -> Background:
+        """Few weighted rows for all of the initialization set."""
+        return self.choice.background
+
+    @cached_property
+    def carried(self) -> Background:
+        """Rows that travel with an artifact: the summary, or any few where no value needs one."""
+        if self.structure is None or not self.structure.free:
+            return self.summary
+        return drawn(self.initialization, self.n_background, self.random_state)
 
     @cached_property
     def kernel(self) -> kernel.Kernel:

@@ -55,7 +55,7 @@ def distil(
 ) -> None:
     """Make a scoring artifact from a fitted model and its training rows."""
     from scoring.artifact import save
-    from scoring.explainers.tabular import N_BACKGROUND, TabularExplainer
+    from scoring.explainers.tabular import TabularExplainer
     from scoring.scoring_explainers import KernelScoringExplainer
 
     if (output / "manifest.json").exists() and not knobs["exist_ok"]:
@@ -69,7 +69,7 @@ def distil(
         classes=classes,
         groups=read_json(knobs["groups"]) if knobs["groups"] else None,
         output_space=output_space,
-        n_background=knobs["background"] or N_BACKGROUND,
+        n_background=knobs["background"],
     )
     scoring_explainer = KernelScoringExplainer(
         explainer,
