@@ -20,8 +20,8 @@ from scoring.trees.leaf_words import LeafWords
 
 __all__ = ["Group", "Plan", "plan"]
 
-PART = 8
-"""Players of a part at most; its table has 2**8 lines."""
+PART = 7
+"""Players of a part at most; its table has 2**7 lines."""
 
 EVALUATED = 4
 """What evaluating a tree on a coalition costs, in lookups of what a group of trees adds up to."""

@@ -13,7 +13,7 @@ from sklearn import ensemble, tree
 from sklearn.datasets import make_classification
 
 from scoring.explainers import TabularExplainer
-from scoring.games import tree_plan
+from scoring.games import tree_margins, tree_plan
 from scoring.games.masked import MaskedGame
 from scoring.games.tree_scores import PAIRS, TreeScores, tree_scores_of
 from scoring.trees.forest import Tree, forest_of
@@ -189,6 +189,38 @@ def test_any_trees(seed, most_leaves, n_trees, n_columns, n_background):
     expected = masked(scores.outputs, x[:2], x[2:], weights, masks)
     found = scores.prepared(x[2:], weights, masks, ROOM)(x[:2], EVERY)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-13)
+
+
+def chain(n_leaves):
+    """A tree that a row walks to leaf k where x lies between k - 1 and k; leaves answer 2k."""
+    n = 2 * n_leaves - 1  # inner nodes first, each with its leaf and the next one
+    inner = np.arange(n) < n_leaves - 1
+    right = np.where(inner, np.arange(n) + 1, -1)
+    right[n_leaves - 2] = n - 1
+    return Tree(
+        np.where(inner, np.arange(n) + n_leaves - 1, -1), right, np.zeros(n, dtype=int),
+        np.arange(n).astype(float), inner & False,
+        2.0 * np.maximum(np.arange(n) - n_leaves + 1, 0)[:, np.newaxis],
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("n_leaves", [2, 31, 32, 33, 63, 64])
+def test_every_leaf_of_the_largest_words_is_found(n_leaves):
+    scores = TreeScores(forest_of([chain(n_leaves)], np.full(1, -float(n_leaves))), "logistic")
+    x = np.arange(n_leaves)[:, np.newaxis] - 0.5
+    masks = np.ones((1, 1), dtype=bool)
+    found = scores.prepared(x[:1], np.ones(1), masks, ROOM)(x, EVERY)[:, 0, 1]
+    margins = 2 * np.arange(n_leaves) - n_leaves
+    np.testing.assert_allclose(found, 1 / (1 + np.exp(-margins)), rtol=1e-13)
+
+
+def test_tables_of_some_trees_at_a_time(monkeypatch):
+    monkeypatch.setattr(tree_margins, "TABLE_BYTES", 50_000)
+    model, x, scores, _ = fitted("histograms, three classes")
+    masks, weights = np.random.default_rng(0).random((30, N)) < 0.5, np.full(7, 1 / 7)
+    found = scores.prepared(x[:7], weights, masks, ROOM)(x[-3:], EVERY)
+    expected = masked(model.predict_proba, x[-3:], x[:7], weights, masks)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
 
 
 def test_trees_of_few_players_are_asked_about_few_coalitions():
