@@ -91,8 +91,8 @@ class Calibration:
 
 def coupling(slope: float, offset: float) -> Calibration:
     """Return libsvm's own, of the margin that is positive for the second class."""
-    nothing = np.zeros((1, 0))
-    return Calibration("coupled", np.array([slope]), np.array([offset]), nothing, nothing, 1)
+    sigmoid = np.array([slope]), np.array([offset])
+    return Calibration("coupled", *sigmoid, np.zeros((1, 0)), np.zeros((1, 0)), 1)
 
 
 def calibrated_margins(estimator: Any) -> tuple[list[Any], Calibration] | None:
@@ -118,13 +118,13 @@ def calibrated_margins(estimator: Any) -> tuple[list[Any], Calibration] | None:
     every = [calibrator for fold in folds for calibrator in fold.calibrators]
     if method == "sigmoid":
         slopes, offsets = ([float(getattr(each, name)) for each in every] for name in ("a_", "b_"))
-        nothing = np.zeros((len(every), 0))
-        sigmoids = np.array(slopes), np.array(offsets)
-        return bases, Calibration("sigmoid", *sigmoids, nothing, nothing, len(folds))
+        sigmoids, no_corners = (np.array(slopes), np.array(offsets)), (len(every), 0)
+        corners = np.zeros(no_corners), np.zeros(no_corners)
+        return bases, Calibration("sigmoid", *sigmoids, *corners, len(folds))
     thresholds = _stacked([each.X_thresholds_ for each in every])
     heights = _stacked([each.y_thresholds_ for each in every])
-    none = np.zeros(len(every))
-    return bases, Calibration("isotonic", none, none, thresholds, heights, len(folds))
+    no_sigmoids = np.zeros(len(every)), np.zeros(len(every))
+    return bases, Calibration("isotonic", *no_sigmoids, thresholds, heights, len(folds))
 
 
 def _thawed(estimator: Any) -> Any:
