@@ -93,7 +93,8 @@ class TreeScores:
         weights : float64 (n_background,).
         masks : bool (n_coalitions, n_columns). Columns that are always present together are one
             player's.
-        block_bytes : what a call may allocate at a time, beyond its answer.
+        block_bytes : what a call may allocate at a time, beyond its answer and the tables of one
+            tree.
         """
         players, owners = np.unique(masks, axis=1, return_inverse=True)
         words = LeafWords(self.forest, owners.ravel().astype(np.int64))

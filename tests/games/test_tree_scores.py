@@ -4,6 +4,7 @@ model."""
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -233,9 +234,21 @@ def test_trees_of_few_players_are_asked_about_few_coalitions():
     assert group.codes[0].shape[1] <= 2**N
 
 
+def test_groups_cost_less_than_asking_about_all_coalitions():
+    x, y = make_classification(500, 40, n_informative=20, random_state=0)
+    model = ensemble.GradientBoostingClassifier(n_estimators=80, max_depth=2).fit(x, y)
+    masks = np.random.default_rng(0).random((2000, 40)) < 0.5
+    groups = tree_plan.plan(LeafWords(read(model, x).forest, np.arange(40)), masks).groups
+    assert sorted(np.concatenate([group.trees for group in groups]).tolist()) == list(range(80))
+    for group in groups:
+        assert group.which is not None
+        asked = tree_plan.EVALUATED * len(group.trees) * group.codes[0].shape[1] + len(masks)
+        assert asked < tree_plan.EVALUATED * len(group.trees) * len(masks)
+        assert group.codes[0].shape[1] <= 256
+
+
 def test_trees_without_tests_are_the_same_for_every_coalition():
-    none, no_node = np.array([-1]), np.zeros(1, dtype=bool)
-    leaf = Tree(none, none, none + 1, np.zeros(1), no_node, np.array([[0.7]]), output=1)
+    leaf = replace(single(0.7), output=1)
     forest = forest_of([leaf, leaf], np.array([0.1, 0.2, 0.3]))
     scores = TreeScores(forest, "softmax")
     found = scores.prepared(np.zeros((1, 2)), np.ones(1), np.eye(2, dtype=bool)[:1], ROOM)
@@ -260,13 +273,19 @@ def test_no_rows_and_no_coalitions_are_worth_nothing():
     assert worth(x[:2], slice(2, 2)).shape == (2, 0, 3)
 
 
-def test_margins_beyond_the_largest_exponent():
-    far = [np.array([[value]]) for value in (-2000.0, 0.0, 2000.0)]
+def single(value):
+    """A tree of one leaf."""
     none = np.array([-1])
-    for value, expected in zip(far, (0.0, 0.5, 1.0), strict=True):
-        leaf = Tree(none, none, none + 1, np.zeros(1), np.zeros(1, bool), value)
-        scores = TreeScores(forest_of([leaf], np.zeros(1)), "logistic")
-        assert scores.outputs(np.zeros((1, 1))).tolist() == [[1 - expected, expected]]
+    return Tree(none, none, none + 1, np.zeros(1), np.zeros(1, bool), np.array([[value]]))
+
+
+@pytest.mark.parametrize(("value", "second"), [(-2000.0, 0.0), (0.0, 0.5), (2000.0, 1.0)])
+def test_margins_beyond_the_largest_exponent(value, second):
+    x = np.zeros((1, 1))
+    two = TreeScores(forest_of([single(value)], np.zeros(1)), "logistic")
+    assert two.outputs(x).tolist() == [[1 - second, second]]
+    several = TreeScores(forest_of([single(value)], np.array([0.0, value, -2000.0])), "softmax")
+    np.testing.assert_allclose(several.outputs(x).sum(axis=1), 1, rtol=1e-15)
 
 
 class Bolder(ensemble.GradientBoostingClassifier):  # type: ignore[misc]  # scikit-learn has no types
