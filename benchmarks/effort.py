@@ -81,7 +81,7 @@ FULL = Effort(
     grid_rows=3,
     grid_workloads=None,
     grid_outside=True,
-    reference_seconds=100,
+    reference_seconds=60,
     guide_rows=114,
 )
 
