@@ -192,8 +192,10 @@ def _ours(setting, n_background):
 def _series(full, setting, truth):
     """(0, milliseconds, error) of a row by series that are only as long as a tolerance asks."""
     for tolerance in SERIES:
-        with _quiet():
-            explain = _last(KernelScoringExplainer(full, tolerance=tolerance))
+        with tempfile.TemporaryDirectory() as directory, _quiet():
+            explain = _last(
+                _served(KernelScoringExplainer(full, tolerance=tolerance), directory)[0]
+            )
         sizes, seconds = setting.time.sizes[:1], setting.time.seconds
         ms = milliseconds(explain, setting.pool, sizes, seconds)[str(sizes[0])]
         some = setting.some[: len(truth)]

@@ -35,6 +35,9 @@ IN_CACHE = 1 << 17
 MANY = 1 << 24
 """Products after the first layer that are worth a thought of their precision."""
 
+BACKGROUND = 64
+"""Background rows whose half is computed at a time where it is not kept."""
+
 KEPT_BYTES = 256 * 2**20
 """How large the background's half may be to be kept between calls."""
 
@@ -81,13 +84,55 @@ class Layers:
 
     def after_first(self, reached: NDArray[np.float64]) -> NDArray[np.float64]:
         """From what reaches the first activation (n, n_hidden), overwritten, to outputs."""
+        told = self.told(reached)
+        return np.concatenate([1 - told, told], axis=-1) if self.of_two else told
+
+    def told(self, reached: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the same outputs, but of two classes' probabilities only the second."""
         for weights, bias in zip(self.weights[1:], self.biases[1:], strict=True):
             reached = _activated(reached, self.activation) @ weights
             reached += bias
-        told = reached.astype(np.float64, copy=False)
+        return self._answered(reached)
+
+    def of_halves(self, present: NDArray[Any], absent: NDArray[Any]) -> NDArray[np.float64]:
+        """Return what is told where two halves make what reaches the first activation.
+
+        As `max(x + y, 0)` is `max(y, -x) + x`, the halves of a rectified layer need not be added:
+        x goes on to the next layer, where it is much smaller, and so does each bias. That saves a
+        pass over memory for every layer.
+
+        Parameters
+        ----------
+        present : (n_coalitions, n_rows, 1, n_hidden).
+        absent : (n_coalitions, 1, n_background, n_hidden), bias included.
+
+        Returns
+        -------
+        float64 (n_coalitions, n_rows, n_background, n_told).
+        """
+        if self.activation != "relu" or len(self.weights) == 1:
+            reached = present + absent
+            told = self.told(reached.reshape(-1, reached.shape[3]))
+            return told.reshape(*reached.shape[:3], told.shape[1])
+        reached, shift = np.maximum(absent, -present), present
+        for weights, bias in zip(self.weights[1:-1], self.biases[1:-1], strict=True):
+            shift = shift @ weights + bias
+            reached = np.maximum(passed := _product(reached, weights), -shift, out=passed)
+        reached = _product(reached, self.weights[-1])
+        reached += shift @ self.weights[-1] + self.biases[-1]
+        return self._answered(reached)
+
+    def _answered(self, reached: NDArray[Any]) -> NDArray[np.float64]:
+        """From what the last layer adds up to (..., n_out), overwritten, to what is told."""
         if self.calibration is not None:
-            return self.calibration.probabilities(told)
-        return _answered(told, self.output)
+            return self.calibration.told(reached.astype(np.float64, copy=False))
+        return _answered(reached, self.output).astype(np.float64, copy=False)
+
+    @property
+    def of_two(self) -> bool:
+        """Whether the outputs are two classes' probabilities."""
+        two = self.calibration is not None and self.calibration.n_classes == 2
+        return self.output == "logistic" or two
 
     def single(self) -> Layers:
         """Return the same network with layers in single precision."""
@@ -119,10 +164,11 @@ def layered_values(
     if products > MANY:
         single = replace(asked, rest=layers.single())
         asked = single if single_will_do(asked, single, background, len(masks)) else asked
-    per_coalition = 8 * len(background) * len(layers.biases[0])
+    per_coalition = asked.kind.itemsize * len(background) * len(layers.biases[0])
     if len(masks) * per_coalition <= min(KEPT_BYTES, block_bytes):
         return asked.kept()
-    return replace(asked, per_block=max(1, block_bytes // 4 // per_coalition))
+    n_hidden = len(layers.biases[0])
+    return replace(asked, room=max(1, min(IN_CACHE, block_bytes // 32) // n_hidden))
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,10 +177,10 @@ class _Asked:
 
     Parameters
     ----------
-    rest : the same network, for what comes after the first layer.
+    rest : the same network, for what comes after the first layer's products with points.
     masks : bool (n_coalitions, n_players), and which columns they own; see `players_of`.
     absent : what the background brings, (n_coalitions, n_background, n_hidden), bias included.
-    per_block : for how many coalitions at a time that is computed where it is not kept.
+    room : coalitions times background rows that it is computed for at a time where it is not kept.
     """
 
     layers: Layers
@@ -144,59 +190,77 @@ class _Asked:
     masks: NDArray[np.bool_]
     owned: NDArray[np.float64]
     absent: NDArray[np.float64] | None = None
-    per_block: int = 1
+    room: int = 1
+
+    @property
+    def kind(self) -> np.dtype[Any]:
+        """The kind of numbers that reach the first activation."""
+        return self.rest.biases[0].dtype
 
     def kept(self) -> _Asked:
         """Compute the background's half of the first layer."""
-        return replace(self, absent=self._absent(self.masks))
+        return replace(self, absent=self._absent(self.masks, self._brought(self.background)))
 
     def __call__(self, rows: NDArray[np.float64], asked: slice) -> NDArray[np.float64]:
         """Return v (n_rows, n_asked, n_outputs)."""
-        masks = self.masks[asked]
+        masks, own = self.masks[asked], self._brought(rows)
+        n_told = self.layers.told(self.layers.biases[0][np.newaxis].copy()).shape[1]
+        v = np.zeros((len(rows), len(masks), n_told))
         if self.absent is not None:
-            return self._values(rows, masks, self.absent[asked])
-        parts = [
-            self._values(rows, masks[some], self._absent(masks[some]))
-            for some in blocks(len(masks), self.per_block)
-        ]
-        return np.concatenate(parts, axis=1) if parts else self._values(rows, masks, self._none())
+            self._add(v, own, masks, self.absent[asked], self.weights)
+        else:
+            for known in blocks(len(self.background), BACKGROUND):
+                brought = self._brought(self.background[known])
+                for some in blocks(len(masks), max(1, self.room // brought.shape[1])):
+                    absent = self._absent(masks[some], brought)
+                    self._add(v[:, some], own, masks[some], absent, self.weights[known])
+        return np.concatenate([self.weights.sum() - v, v], axis=-1) if self.layers.of_two else v
 
-    def _none(self) -> NDArray[np.float64]:
-        return np.zeros((0, len(self.background), len(self.layers.biases[0])))
-
-    def _absent(self, masks: NDArray[np.bool_]) -> NDArray[np.float64]:
-        brought = self._layer((~masks).astype(np.float64), self.background)
-        brought += self.layers.biases[0]
-        return brought.astype(self.rest.biases[0].dtype, copy=False)
-
-    def _layer(self, mask: NDArray[np.float64], points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The first layer of masked points, (n_coalitions, n_points, n_hidden), without bias."""
+    def _brought(self, points: NDArray[np.float64]) -> NDArray[Any]:
+        """What players of points bring to the first layer, (n_players, n_points, n_hidden)."""
         weights = self.layers.weights[0]
         each = points.T[:, :, np.newaxis] * weights[:, np.newaxis]  # (columns, points, hidden)
-        flat = each.reshape(len(weights), len(points) * weights.shape[1])
-        brought = self.owned @ flat  # (players, points * hidden)
-        return np.asarray((mask @ brought).reshape(len(mask), len(points), weights.shape[1]))
+        flat = self.owned @ each.reshape(len(weights), len(points) * weights.shape[1])
+        return flat.reshape(len(self.owned), len(points), weights.shape[1]).astype(
+            self.kind, copy=False
+        )
 
-    def _values(
-        self, rows: NDArray[np.float64], masks: NDArray[np.bool_], absent: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        layers = self.layers
-        n_outputs = layers.after_first(layers.biases[0][np.newaxis].copy()).shape[1]
-        v = np.zeros((len(rows), len(masks), n_outputs))
-        mask = masks.astype(np.float64)
-        widest = max(len(bias) for bias in layers.biases)
-        for some in blocks(len(rows), max(1, IN_CACHE // max(1, mask.size))):
-            own = self._layer(mask, rows[some]).astype(absent.dtype, copy=False)
-            present = own.reshape(*own.shape[:2], 1, own.shape[2])
+    def _absent(self, masks: NDArray[np.bool_], brought: NDArray[Any]) -> NDArray[Any]:
+        """What the background brings, bias included."""
+        absent = _layer((~masks).astype(self.kind), brought)
+        absent += self.rest.biases[0]
+        return absent
+
+    def _add(
+        self,
+        v: NDArray[np.float64],
+        own: NDArray[Any],
+        masks: NDArray[np.bool_],
+        absent: NDArray[Any],
+        weights: NDArray[np.float64],
+    ) -> None:
+        """Add what `Layers.told` is on average to v (n_rows, n_asked, n_told)."""
+        mask = masks.astype(self.kind)
+        widest = max(len(bias) for bias in self.layers.biases)
+        for some in blocks(len(v), max(1, IN_CACHE // max(1, mask.size))):
+            present = _layer(mask, own[:, some])[:, :, np.newaxis]
             each = present.shape[1] * absent.shape[1] * widest
             for asked in blocks(len(mask), max(1, IN_CACHE // each)):
-                reached = present[asked] + absent[asked, np.newaxis]
-                shape = reached.shape[:-1]  # (coalitions, rows, background)
-                outputs = self.rest.after_first(reached.reshape(-1, len(layers.biases[0])))
-                v[some, asked] = np.einsum(
-                    "b,crbo->rco", self.weights, outputs.reshape(*shape, n_outputs)
-                )
-        return v
+                told = self.rest.of_halves(present[asked], absent[asked, np.newaxis])
+                v[some, asked] += np.einsum("b,crbo->rco", weights, told)
+
+
+def _product(points: NDArray[Any], weights: NDArray[Any]) -> NDArray[Any]:
+    """Multiply the last axis, all points at once."""
+    flat = points.reshape(-1, len(weights)) @ weights
+    return np.asarray(flat.reshape(*points.shape[:-1], weights.shape[1]))
+
+
+def _layer(mask: NDArray[Any], brought: NDArray[Any]) -> NDArray[Any]:
+    """The first layer of masked points, (n_coalitions, n_points, n_hidden), without bias."""
+    n_players, n_points, n_hidden = brought.shape
+    flat = mask @ brought.reshape(n_players, n_points * n_hidden)
+    return np.asarray(flat.reshape(len(mask), n_points, n_hidden))
 
 
 def layers_of(estimator: Any, space: OutputSpace) -> Layers | None:
@@ -270,10 +334,9 @@ def _activated(reached: NDArray[np.float64], activation: Activation) -> NDArray[
 
 def _answered(reached: NDArray[np.float64], output: Output) -> NDArray[np.float64]:
     if output == "logistic":
-        second = _activated(reached, "logistic")
-        return np.concatenate([1 - second, second], axis=1)
+        return _activated(reached, "logistic")
     if output == "softmax":
-        reached -= reached.max(axis=1, keepdims=True)
+        reached -= reached.max(axis=-1, keepdims=True)
         np.exp(reached, out=reached)
-        reached /= reached.sum(axis=1, keepdims=True)
+        reached /= reached.sum(axis=-1, keepdims=True)
     return reached

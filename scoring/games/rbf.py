@@ -167,7 +167,7 @@ class _Asked:
 
     def _points(self, forms: Forms) -> int:
         """Points whose tables with all supports stay in the cache, and within bounds."""
-        per_point = forms.numbers(1) * len(self.expansion.supports)
+        per_point = max(1, forms.numbers(1)) * len(self.expansion.supports)
         return max(1, min(PAIRS // len(self.expansion.supports), self.room // per_point))
 
     def _factors(self, forms: Forms, points: NDArray[np.float64]) -> Factors:
