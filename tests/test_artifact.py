@@ -15,7 +15,7 @@ from scoring.errors import (
     ParameterError,
 )
 from tests import saved
-from tests.saved import explainer, manifest_of, rows
+from tests.saved import explainer, in_a_file, manifest_of, rows
 
 EXPLAIN = """
 import json, sys
@@ -47,7 +47,7 @@ def models():
 @pytest.mark.parametrize("name", models())
 def test_a_new_process_explains_the_same_as_the_one_that_saved(name, tmp_path):
     model, tolerance, needs = models()[name]
-    made = explainer(model)
+    made = in_a_file(explainer(model))
     save(made, tmp_path / "artifact")
     x = rows(5, seed=1)[0]
     said = saved.python(EXPLAIN, tmp_path / "artifact", json.dumps(x.tolist()))
@@ -122,7 +122,7 @@ def test_the_same_explainer_has_the_same_digest(tmp_path):
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     for name, model in {"onnx": None, "skops": HistGradientBoostingClassifier(max_iter=3)}.items():
-        made = explainer(model)
+        made = in_a_file(explainer(model))
         first, second = (save(made, tmp_path / f"{name}{k}") for k in range(2))
         assert artifact_sha256(first) == artifact_sha256(second)
         assert manifest_of(first)["model"]["form"] == name

@@ -43,14 +43,16 @@ def wide(n=150):
     return x, y.to_numpy(), head
 
 
-def test_eleven_raw_features_against_all_coalitions_of_masked_raw_rows():
+@pytest.mark.parametrize(("loss", "game"), [("log_loss", TwinGame), ("exponential", ColumnsGame)])
+def test_eleven_raw_features_against_all_coalitions_of_masked_raw_rows(loss, game):
     x, y, head = wide()
-    model = make_pipeline(head, ensemble.GradientBoostingClassifier(n_estimators=20)).fit(x, y)
+    boosted = ensemble.GradientBoostingClassifier(n_estimators=20, loss=loss)
+    model = make_pipeline(head, boosted).fit(x, y)
     background, rows = x[:3], x[60:61]
     expected = raw_values(model, rows, background)
     largest = np.abs(model.predict_proba(x)).max()
     explainer = TabularExplainer(model, background)
-    assert isinstance(explainer.view.kernel.game, ColumnsGame)
+    assert isinstance(explainer.view.kernel.game, game)
     for each in (explainer, KernelScoringExplainer(explainer)):
         found = each.explain_local(rows)
         np.testing.assert_allclose(found.values, expected, atol=1e-9 * largest)

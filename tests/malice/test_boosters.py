@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from scoring.artifact import load
+from scoring.artifact import load, save
 from scoring.errors import ArtifactCorrupt
 from tests import saved
 from tests.malice.skops_files import edit_skops, first, nodes_of
@@ -15,7 +15,8 @@ def lightgbm(tmp_path_factory):
     booster = pytest.importorskip("lightgbm").LGBMClassifier(
         n_estimators=2, num_leaves=4, min_child_samples=5, verbose=-1
     )
-    return saved.saved(tmp_path_factory.mktemp("artifacts") / "lightgbm", booster)
+    carried = saved.in_a_file(saved.explainer(booster))
+    return save(carried, tmp_path_factory.mktemp("artifacts") / "lightgbm")
 
 
 def change_line(name, line, *, tree_only=True):

@@ -5,7 +5,7 @@ import os
 import numpy as np
 import pytest
 
-from scoring.artifact import load
+from scoring.artifact import load, save
 from scoring.errors import ArtifactCorrupt, ArtifactUntrusted
 from tests import saved
 from tests.saved import manifest_of, sign
@@ -16,7 +16,8 @@ def boosted(tmp_path_factory):
     from sklearn.ensemble import GradientBoostingClassifier
 
     model = GradientBoostingClassifier(n_estimators=2)
-    made = saved.saved(tmp_path_factory.mktemp("artifacts") / "boosted", model)
+    carried = saved.in_a_file(saved.explainer(model))
+    made = save(carried, tmp_path_factory.mktemp("artifacts") / "boosted")
     assert manifest_of(made)["model"]["form"] == "onnx"
     return made
 
