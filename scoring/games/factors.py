@@ -38,7 +38,10 @@ class Forms:
 
     @classmethod
     def of(cls, masks: NDArray[np.bool_]) -> Forms:
-        """Find what groups of players look like in coalitions (n_coalitions, n_players)."""
+        """Find what groups of players look like in coalitions (n_coalitions, n_players).
+
+        Few coalitions are fewer than forms: then they are a table by themselves.
+        """
         tables, places = [], []
         for start in range(0, masks.shape[1], GROUP):
             group = masks[:, start : start + GROUP]
@@ -46,6 +49,8 @@ class Forms:
             forms = np.unpackbits(codes[:, np.newaxis], axis=1, count=group.shape[1])
             tables.append(forms.astype(bool))
             places.append(place.ravel())
+        if sum(map(len, tables)) >= len(masks):
+            return cls((masks,), np.arange(len(masks))[np.newaxis])
         return cls(tuple(tables), np.stack(places))
 
     def numbers(self, n_pairs: int) -> int:
