@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
+import traceback
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from scoring.explainers import TabularExplainer
 from scoring.scoring_explainers import KernelScoringExplainer
 
 OURS = "shapserve"
+FAILED = "not measured to the end"
 ROUNDING = 1e-5  # of base values, relative; ONNX and LightGBM's own sums are in single precision
 SERIES = (1e-2, 1e-3)  # tolerances asked of a logistic regression, besides none
 PATIENCE = 10  # seconds a row of shap's; beyond, others that ask as often are not asked
@@ -81,9 +83,13 @@ def run(effort, only=None):
     for subject in subjects():
         if (names and subject.name not in names) or (only and only not in subject.name):
             continue
-        for cell in _subject(subject, effort, notes):
-            print(f"  {cell.contender}: {cell.ms:.2f} ms", file=sys.stderr, flush=True)
-            cells.append(cell)
+        try:
+            for cell in _subject(subject, effort, notes):
+                print(f"  {cell.contender}: {cell.ms:.2f} ms", file=sys.stderr, flush=True)
+                cells.append(cell)
+        except Exception as error:  # noqa: BLE001 an hour of the others is not lost for one
+            traceback.print_exc()
+            notes.append(f"{FAILED}: {subject.name} ({type(error).__name__})")
     return cells, sorted(set(notes))
 
 
