@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,11 +12,14 @@ from sklearn import linear_model
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.svm import LinearSVC, LinearSVR
 
+from scoring import verify_exact
+from scoring.artifact import load, save
+from scoring.errors import ArtifactCorrupt
 from scoring.explainers import TabularExplainer
 from scoring.games import sines
 from scoring.games.additive import additive_of
 from scoring.games.linear import linear_game
-from scoring.games.link import link_game, linked
+from scoring.games.link import LinkGame, link_game, linked
 from scoring.measure import relative_rms
 from scoring.scoring_explainers import KernelScoringExplainer
 from tests import oracles
@@ -238,3 +243,25 @@ def test_a_tolerance_makes_the_series_shorter_and_says_so(tolerance):
     assert 0 < errors.max() == errors.min()
     low, high = told.intervals()
     assert ((low <= truth) & (truth <= high)).mean() > 0.8
+
+
+def test_a_short_series_is_saved_although_it_does_not_add_up_to_many_digits(tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(300, 30))
+    y = (x @ rng.normal(size=30) + rng.normal(size=300) > 0).astype(int)
+    model = linear_model.LogisticRegression().fit(x, y)
+    full = TabularExplainer(model, x[:100])
+    short = KernelScoringExplainer(full, tolerance=1e-2)
+    gap = short.explain_local(x[-50:]).additivity_gap.max()
+    assert gap > verify_exact.AGREES  # or this would show nothing
+    again = load(save(short, tmp_path / "artifact"))
+    np.testing.assert_array_equal(
+        again.explain_local(x[-5:]).values, short.explain_local(x[-5:]).values
+    )
+    assert short.exact is not None
+    game = short.exact.game
+    assert isinstance(game, LinkGame)
+    wrong = replace(short.exact, game=replace(game, contributions=game.contributions + 0.2))
+    damaged = KernelScoringExplainer.restore({**vars(short), "exact": wrong})
+    with pytest.raises(ArtifactCorrupt, match="does not add up"):
+        save(damaged, tmp_path / "damaged")
