@@ -12,7 +12,7 @@ from scoring.features import Engineering
 from scoring.games.additive import Additive
 from scoring.games.choose import agrees
 from scoring.games.expansion import Expansion, expansion_of
-from scoring.games.layered import Layers, layers_of
+from scoring.games.layers import Layers, layers_of
 from scoring.games.tree_scores import TreeScores, tree_scores_of
 from scoring.games.twin import Twin
 from scoring.players import Players

@@ -34,7 +34,7 @@ from scoring.exact import Exact
 from scoring.feature import Feature
 from scoring.games.calibration import Calibration
 from scoring.games.expansion import Expansion
-from scoring.games.layered import Layers
+from scoring.games.layers import Layers
 from scoring.games.linear import LinearGame
 from scoring.games.link import LinkGame
 from scoring.games.machine import Machine
@@ -72,7 +72,7 @@ CLASSES: dict[tuple[str, str], type] = {
     ("scoring.errors", "Violation"): Violation,
     ("scoring.exact", "Exact"): Exact,
     ("scoring.games.calibration", "Calibration"): Calibration,
-    ("scoring.games.layered", "Layers"): Layers,
+    ("scoring.games.layers", "Layers"): Layers,
     ("scoring.games.linear", "LinearGame"): LinearGame,
     ("scoring.games.link", "LinkGame"): LinkGame,
     ("scoring.games.machine", "Machine"): Machine,

@@ -12,7 +12,7 @@ from scoring.forms.parity import Scale
 from scoring.forms.refused import Unsound
 from scoring.games.calibration import Calibration
 from scoring.games.expansion import Expansion
-from scoring.games.layered import Layers
+from scoring.games.layers import Layers
 from scoring.games.tree_scores import TreeScores
 from scoring.games.twin import Twin, TwinGame
 from scoring.predictor import Predictor

@@ -71,6 +71,17 @@ def sign(artifact, **changes):
     return hashlib.sha256((artifact / "manifest.json").read_bytes()).hexdigest()
 
 
+def change_array(artifact, name, change):
+    """Change one of an artifact's arrays, and what the manifest tells of it."""
+    path = artifact / "arrays" / f"{name}.npy"
+    changed = np.ascontiguousarray(change(np.load(path)))
+    np.save(path, changed)
+    said = manifest_of(artifact)
+    told = said["files"][f"arrays/{name}.npy"]
+    told |= {"shape": list(changed.shape), "dtype": str(changed.dtype)}
+    sign(artifact, files=said["files"])
+
+
 def copy(artifact, to):
     """A copy to damage."""
     return Path(shutil.copytree(artifact, to))

@@ -16,7 +16,8 @@ from scoring.background import Background
 from scoring.encoding import Encoding
 from scoring.games.expansion import Expansion
 from scoring.games.game import Asked, Worth
-from scoring.games.layered import Layers, layered_values
+from scoring.games.layered import layered_values
+from scoring.games.layers import Layers
 from scoring.games.rbf import rbf_values
 from scoring.games.tree_scores import TreeScores
 from scoring.predictor import Predictor

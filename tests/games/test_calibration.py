@@ -26,7 +26,7 @@ from scoring.artifact import load, read_manifest, save
 from scoring.explainers import TabularExplainer
 from scoring.games.coupling import Coupled, coupled_probabilities
 from scoring.games.expansion import Expansion
-from scoring.games.layered import Layers
+from scoring.games.layers import Layers
 from scoring.games.masked import MaskedGame
 from scoring.games.twin import TwinGame
 from scoring.scoring_explainers import KernelScoringExplainer

@@ -12,6 +12,7 @@ from scoring.explainers import TabularExplainer
 from scoring.games import layered, precision, rbf
 from scoring.games.factors import Factors, Forms
 from scoring.games.game import players_of
+from scoring.games.layers import Layers
 from scoring.games.masked import MaskedGame
 
 
@@ -94,7 +95,7 @@ def test_a_networks_later_layers_are_single_only_where_it_does_not_show(gap, mon
     sizes = [(8, 16), (16, 16), (16, 3)]
     weights = tuple(rng.normal(size=size) / 4 for size in sizes)
     biases = tuple(rng.normal(size=size[1]) for size in sizes)
-    network = layered.Layers(weights, biases, "relu", "softmax")
+    network = Layers(weights, biases, "relu", "softmax")
     background, rows = rng.normal(size=(5, 8)), rng.normal(size=(4, 8))
     masks = rng.random((30, 8)) < 0.5
     fixed = network, background, np.full(5, 0.2), masks

@@ -14,7 +14,7 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from scoring.artifact import load, save
 from scoring.errors import ArtifactCorrupt
 from scoring.explainers import TabularExplainer
-from scoring.games.layered import Layers, layers_of
+from scoring.games.layers import Layers, layers_of
 from scoring.games.masked import MaskedGame
 from scoring.games.twin import Twin, TwinGame
 from scoring.scoring_explainers import KernelScoringExplainer
