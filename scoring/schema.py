@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -98,10 +99,27 @@ class FeatureSchema:
             violations.raise_if_any()
             return self.encode_columns({name: _values(x[name]) for name in self.names})
         rows = x.to_numpy() if is_frame(x) else _two_dimensional(x)
+        if self._takes_at_a_glance(rows):
+            return Table(rows.copy(), self.code_tables)
         if rows.shape[1] != self.n_features:
             rule = f"rows must have {self.n_features} values, not {rows.shape[1]}"
             raise RowsError([Violation(None, None, rule)])
         return self.encode_columns({name: rows[:, j] for j, name in enumerate(self.names)})
+
+    def _takes_at_a_glance(self, rows: NDArray[Any]) -> bool:
+        """Whether rows are numbers without gaps and every rule is kept, seen without a loop."""
+        bounds = self._bounds
+        if bounds is None or rows.dtype != np.float64 or rows.shape[1] != self.n_features:
+            return False
+        return bool(((rows >= bounds[0]) & (rows <= bounds[1])).all())
+
+    @cached_property
+    def _bounds(self) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+        """How low and high each number may be; None where a feature is more than a number."""
+        if any(feature.kind != "number" for feature in self.features):
+            return None
+        lowest = np.array([feature.lowest for feature in self.features])
+        return lowest, np.array([feature.limit for feature in self.features])
 
     def encode_columns(self, columns: Mapping[str, Sequence[Any] | NDArray[Any]]) -> Table:
         """Check columns of plain values, all of one length and one for each feature.

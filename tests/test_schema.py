@@ -159,3 +159,32 @@ def test_missing_extra_and_repeated_frame_columns_are_named_all_at_once():
 def test_rows_of_another_width():
     with pytest.raises(RowsError, match="must have 2 values, not 3"):
         FeatureSchema.infer(np.ones((1, 2))).encode(np.ones((1, 3)))
+
+
+@given(
+    numbers=st.lists(
+        st.sampled_from([0.0, -0.0, 1.0, 9.5, -9.5, 10.0, -10.0, 10.1, math.nan, math.inf]),
+        min_size=4,
+        max_size=4,
+    )
+)
+def test_numbers_at_a_glance_keep_the_rules_that_they_keep_one_by_one(numbers):
+    rows = np.reshape(numbers, (2, 2))
+    schema = FeatureSchema(
+        tuple(
+            Feature(name, "number", "float64", limit=10.0, lowest=-9.5, allows_missing=missing)
+            for name, missing in (("a", True), ("b", False))
+        ),
+        frame=False,
+    )
+    given_one_by_one = {name: rows[:, j].tolist() for j, name in enumerate("ab")}
+    try:
+        expected = schema.encode_columns(given_one_by_one).codes
+    except RowsError as error:
+        with pytest.raises(RowsError) as refused:
+            schema.encode(rows)
+        assert refused.value.violations == error.violations
+    else:
+        found = schema.encode(rows).codes
+        np.testing.assert_array_equal(found, expected)
+        assert not np.shares_memory(found, rows)

@@ -75,6 +75,21 @@ class Level:
     first_inner: int
     first_leaf: int
 
+    @cached_property
+    def rank(self) -> NDArray[np.int64]:
+        """The number of each node among the level's inner nodes or leaves, (n_nodes,)."""
+        answer = np.empty(len(self.inner) + len(self.leaves), dtype=np.int64)
+        answer[self.inner] = np.arange(len(self.inner))
+        answer[self.leaves] = np.arange(len(self.leaves))
+        return answer
+
+    @cached_property
+    def ends(self) -> NDArray[np.bool_]:
+        """Which nodes are leaves, (n_nodes,)."""
+        answer = np.ones(len(self.inner) + len(self.leaves), dtype=bool)
+        answer[self.inner] = False
+        return answer
+
 
 @dataclass(frozen=True, eq=False)
 class Forest:
@@ -176,15 +191,11 @@ class Forest:
         row = np.tile(np.arange(n_rows), self.n_trees)
         place = tree.copy()  # within the level
         for level in self.levels:
-            width = len(level.inner) + len(level.leaves)
-            rank = np.empty(width, dtype=np.int64)
-            rank[level.inner] = np.arange(len(level.inner))
-            rank[level.leaves] = np.arange(len(level.leaves))
-            inner = np.zeros(width, dtype=bool)
-            inner[level.inner] = True
-            ends = ~inner[place]
-            answer[tree[ends], row[ends]] = level.first_leaf + rank[place[ends]]
-            tree, row, place = tree[~ends], row[~ends], rank[place[~ends]]
+            ends, rank = level.ends[place], level.rank[place]
+            if len(level.leaves):
+                answer[tree[ends], row[ends]] = level.first_leaf + rank[ends]
+                tree, row, rank = tree[~ends], row[~ends], rank[~ends]
+            place = rank
             goes_right = ~left[level.first_inner + place, row]
             place = place + goes_right * len(level.inner)
         return answer
