@@ -277,6 +277,8 @@ def _resolve(name: str, opened: Manifest) -> Any:
             PICKLE, "it refers to an array that the manifest does not list", AGAIN
         )
     array, told = mapped(opened.path(file), file), opened.files[file]
+    if not array.ndim:
+        raise ArtifactCorrupt(file, "it has no axes", AGAIN)
     if told["dtype"] != str(array.dtype) or told["shape"] != list(array.shape):
         raise ArtifactCorrupt(file, "its dtype or shape is not the manifest's", AGAIN)
     return array

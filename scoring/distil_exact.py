@@ -83,6 +83,9 @@ def report_exact(
         "rows": {"from": rows_from, "measured": rows.n_rows, "fitted": 0},
         "additivity_gap": float(gap),
         "background": str(served.background),
+        "background_choice": None
+        if view.structure is None or view.structure.free
+        else view.choice.report,
         "background_error": _background_error(view, served, rows),
         "milliseconds_per_row": _speed(served, rows),
     }

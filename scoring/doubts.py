@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from scoring.explainers.view import View
 from scoring.games.columns import ColumnsGame
 from scoring.games.game import Game
 from scoring.games.masked import MaskedGame
+from scoring.predictor import last_step
 
 __all__ = ["doubts"]
 
@@ -27,10 +26,9 @@ def doubts(view: View, game: Game) -> str | None:
         return None
     read = view.refused or view.known[1]
     if read is not None:
-        return f"its type reads as {read}, but the model answers otherwise: it is asked itself"
-    estimator: Any = getattr(view.predictor.model, "estimator", None)
-    steps: Any = getattr(estimator, "steps", None)
-    last = type(estimator if steps is None else steps[-1][1])
+        why = "answers otherwise (it may have another link): it is asked itself"
+        return f"its type reads as {read}, but the model {why}"
+    last = type(last_step(getattr(view.predictor.model, "estimator", None)))
     parent = _library_parent(last)
     if parent is None:
         return None

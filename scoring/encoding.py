@@ -68,7 +68,8 @@ class Encoding:
     def columns(self, codes: NDArray[np.float64]) -> NDArray[np.float64]:
         """From a table's codes (n_rows, n_features) to columns (n_rows, n_columns)."""
         x = codes[:, self.sources]
-        with np.errstate(over="ignore", invalid="ignore"):
+        # Both are computed of all, and a scale that multiplies may be 0.
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             answer = np.where(
                 self.multiplies, x * self.scales + self.centers, (x - self.centers) / self.scales
             )

@@ -24,6 +24,7 @@ __all__ = [
     "Predictor",
     "adapt",
     "display_names",
+    "last_step",
     "pair_names",
 ]
 
@@ -211,9 +212,7 @@ def pair_names(classes: tuple[str, ...]) -> tuple[str, ...]:
 
 def _margins_of_pairs(face: Model) -> bool:
     """Whether a classifier of more than two classes has a margin for every pair of them."""
-    estimator: Any = getattr(face, "estimator", None)
-    steps: Any = getattr(estimator, "steps", None)
-    last = estimator if steps is None else steps[-1][1]
+    last = last_step(getattr(face, "estimator", None))
     return len(face.labels) > 2 and getattr(last, "decision_function_shape", "") == "ovo"
 
 
@@ -355,7 +354,13 @@ def _sklearn_type(estimator: Any) -> str | None:
     return kind
 
 
+def last_step(estimator: Any) -> Any:
+    """What a pipeline ends in; an estimator that is none is its own last step."""
+    steps: Any = getattr(estimator, "steps", None)
+    return estimator if steps is None else steps[-1][1]
+
+
 def _boosted_margin(estimator: Any) -> dict[str, bool]:
     """The keyword by which a boosting library's `predict` answers margins; {} for others."""
-    package = type(estimator).__module__.partition(".")[0]
+    package = type(last_step(estimator)).__module__.partition(".")[0]  # pipelines hand it on
     return {"lightgbm": {"raw_score": True}, "xgboost": {"output_margin": True}}.get(package, {})

@@ -24,7 +24,7 @@ from scoring.games.link import link_game
 from scoring.games.machine import machine_of
 from scoring.games.rbf_exact import rbf_game
 from scoring.players import Players
-from scoring.predictor import EstimatorModel, Predictor
+from scoring.predictor import EstimatorModel, Predictor, last_step
 from scoring.probe import mixed_rows
 from scoring.readings import readings
 from scoring.table import Table
@@ -185,6 +185,7 @@ def _answers_like(structure: Structure, examples: Table) -> bool:
     answers = exact.game.outputs(_columns(predictor, structure.encoding, rows))
     if answers.shape != told.shape or not np.isfinite(told).all():
         return False
-    package = type(getattr(predictor.model, "estimator", None)).__module__.partition(".")[0]
+    last = last_step(getattr(predictor.model, "estimator", None))
+    package = type(last).__module__.partition(".")[0]
     allowed = SINGLE_GAP if package == "xgboost" else GAP
     return bool(np.abs(answers - told).max() <= allowed * max(1e-300, np.abs(told).max()))

@@ -74,7 +74,7 @@ def sign(artifact, **changes):
 def change_array(artifact, name, change):
     """Change one of an artifact's arrays, and what the manifest tells of it."""
     path = artifact / "arrays" / f"{name}.npy"
-    changed = np.ascontiguousarray(change(np.load(path)))
+    changed = np.asarray(change(np.load(path)), order="C")
     np.save(path, changed)
     said = manifest_of(artifact)
     told = said["files"][f"arrays/{name}.npy"]

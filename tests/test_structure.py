@@ -351,3 +351,37 @@ def test_five_hundred_features(tmp_path):
         found = scoring.explain_local(x[-2:])
         assert found.method.startswith("exact ")
         assert found.additivity_gap.max() < 1e-9
+
+
+def test_an_indicator_of_gaps_is_encoded_without_a_word():
+    x = np.random.default_rng(0).normal(size=(60, 3))
+    x[::7, 1] = np.nan
+    y = np.nan_to_num(x).sum(axis=1) > 0
+    head = SimpleImputer(add_indicator=True)
+    model = make_pipeline(head, linear_model.LogisticRegression()).fit(x, y)
+    explainer = TabularExplainer(model, x[:9])
+    assert explainer.method == "exact link"
+    assert explainer.explain_local(x[-3:]).additivity_gap.max() < 1e-9
+
+
+def test_a_pipeline_hands_the_margin_of_a_booster_on():
+    xgboost = pytest.importorskip("xgboost")
+    x = np.random.default_rng(0).normal(size=(80, 3))
+    model = make_pipeline(StandardScaler(), xgboost.XGBClassifier(n_estimators=4))
+    model.fit(x, (x[:, 0] > 0).astype(int))
+    explainer = TabularExplainer(model, x[:9], output_space="margin")
+    assert explainer.method == "exact tree"
+    expected = oracles.shapley_rows(
+        lambda rows: model.predict(rows, output_margin=True)[:, np.newaxis], x[-2:], x[:9]
+    )
+    found = explainer.explain_local(x[-2:]).values
+    np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
+
+
+def test_the_report_says_how_the_background_of_a_link_was_chosen():
+    x = np.random.default_rng(0).normal(size=(300, 3))
+    model = linear_model.LogisticRegression().fit(x, x[:, 0] > 0)
+    report = KernelScoringExplainer(TabularExplainer(model, x)).report
+    assert report["background_choice"]["tried"][-1]["n_background"] <= 100
+    margins = TabularExplainer(model, x, output_space="margin")
+    assert KernelScoringExplainer(margins).report["background_choice"] is None

@@ -10,6 +10,7 @@ a network with nothing left but the softmax.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,10 @@ MANY = 1 << 24
 
 BACKGROUND = 64
 """Background rows whose half is computed at a time where it is not kept."""
+
+FAR = 8.0
+"""How many times the background's own a row may bring to the first layer to be answered in single
+precision, and without adding its halves."""
 
 KEPT_BYTES = 256 * 2**20
 """How large the background's half may be to be kept between calls."""
@@ -57,11 +62,12 @@ def layered_values(
     if products > MANY:
         single = replace(asked, rest=layers.single())
         asked = single if single_will_do(asked, single, background, len(masks)) else asked
+    n_hidden = len(layers.biases[0])
+    asked = replace(asked, room=max(1, min(IN_CACHE, block_bytes // 32) // n_hidden))
     per_coalition = asked.kind.itemsize * len(background) * len(layers.biases[0])
     if len(masks) * per_coalition <= min(KEPT_BYTES, block_bytes):
         return asked.kept()
-    n_hidden = len(layers.biases[0])
-    return replace(asked, room=max(1, min(IN_CACHE, block_bytes // 32) // n_hidden))
+    return asked
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +80,8 @@ class _Asked:
     masks : bool (n_coalitions, n_players), and which columns they own; see `players_of`.
     absent : what the background brings, (n_coalitions, n_background, n_hidden), bias included.
     room : coalitions times background rows that it is computed for at a time where it is not kept.
+    plain : whether halves are added before anything else: where one of them is so large that the
+        other is lost beside it, they must be.
     """
 
     layers: Layers
@@ -84,6 +92,7 @@ class _Asked:
     owned: NDArray[np.float64]
     absent: NDArray[np.float64] | None = None
     room: int = 1
+    plain: bool = False
 
     @property
     def kind(self) -> np.dtype[Any]:
@@ -96,6 +105,26 @@ class _Asked:
 
     def __call__(self, rows: NDArray[np.float64], asked: slice) -> NDArray[np.float64]:
         """Return v (n_rows, n_asked, n_outputs)."""
+        far = self._reach(rows) > FAR * self._known_reach
+        if self.plain or not far.any():
+            return self._values(rows, asked)
+        careful = replace(self, rest=self.layers, absent=None, plain=True)
+        first = careful._values(rows[far], asked)  # noqa: SLF001 of this class
+        v = np.empty((len(rows), *first.shape[1:]))
+        v[far], v[~far] = first, self._values(rows[~far], asked)
+        return v
+
+    @cached_property
+    def _known_reach(self) -> float:
+        return float(self._reach(self.background).max())
+
+    def _reach(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The most that a point's columns may bring to a hidden unit, (n_points,)."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            brought = np.abs(points) @ np.abs(self.layers.weights[0]).max(axis=1)
+        return np.where(np.isnan(brought), np.inf, brought)
+
+    def _values(self, rows: NDArray[np.float64], asked: slice) -> NDArray[np.float64]:
         masks, own = self.masks[asked], self._brought(rows)
         n_told = self.layers.told(self.layers.biases[0][np.newaxis].copy()).shape[1]
         v = np.zeros((len(rows), len(masks), n_told))
@@ -139,7 +168,8 @@ class _Asked:
             present = _layer(mask, own[:, some])[:, :, np.newaxis]
             each = present.shape[1] * absent.shape[1] * widest
             for asked in blocks(len(mask), max(1, IN_CACHE // each)):
-                told = self.rest.of_halves(present[asked], absent[asked, np.newaxis])
+                halves = present[asked], absent[asked, np.newaxis]
+                told = self.rest.of_halves(*halves, plain=self.plain)
                 v[some, asked] += np.einsum("b,crbo->rco", weights, told)
 
 

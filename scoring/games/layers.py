@@ -73,7 +73,9 @@ class Layers:
             reached += bias
         return self._answered(reached)
 
-    def of_halves(self, present: NDArray[Any], absent: NDArray[Any]) -> NDArray[np.float64]:
+    def of_halves(
+        self, present: NDArray[Any], absent: NDArray[Any], *, plain: bool = False
+    ) -> NDArray[np.float64]:
         """Return what is told where two halves make what reaches the first activation.
 
         As `max(x + y, 0)` is `max(y, -x) + x`, the halves of a rectified layer need not be added:
@@ -84,12 +86,13 @@ class Layers:
         ----------
         present : (n_coalitions, n_rows, 1, n_hidden).
         absent : (n_coalitions, 1, n_background, n_hidden), bias included.
+        plain : whether they are added all the same, for digits that a large half would take away.
 
         Returns
         -------
         float64 (n_coalitions, n_rows, n_background, n_told).
         """
-        if self.activation != "relu" or len(self.weights) == 1:
+        if plain or self.activation != "relu" or len(self.weights) == 1:
             reached = present + absent
             told = self.told(reached.reshape(-1, reached.shape[3]))
             return told.reshape(*reached.shape[:3], told.shape[1])

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from scoring.games import sigmoid, sines
 from scoring.games.game import blocks
+from scoring.games.saturated import cut_down
 
 __all__ = ["LinkGame", "link_game"]
 
@@ -69,7 +70,8 @@ class LinkGame:
     def values(self, columns: NDArray[np.float64], block_bytes: int) -> NDArray[np.float64]:
         """Explain rows; see `scoring.games.exact`.
 
-        Rows whose score may exceed `sines.FARTHEST` in a coalition get NaN.
+        Rows whose score may exceed `sines.FARTHEST` in a coalition get NaN, unless a few moves
+        decide alone what it is (`saturated.cut_down`).
         """
         own = self._contributions(columns)
         if self.link == "log":
@@ -116,8 +118,10 @@ class LinkGame:
             for some in blocks(len(self.weights), max(1, room // max(1, len(x)))):
                 b, weights = self.contributions[some], self.weights[some]
                 moves = (x[:, np.newaxis] - b).reshape(-1, self.n_players)
-                start = b.sum(axis=1) + self.intercept
-                middles = np.tile(start, len(x)) + moves.sum(axis=1) / 2
+                start = np.tile(b.sum(axis=1) + self.intercept, len(x))
+                if self.link == "logit":
+                    moves = cut_down(moves, start, sines.FARTHEST, self.precision)
+                middles = start + moves.sum(axis=1) / 2
                 found = rule(moves, middles, np.tile(weights, len(x)))
                 summed = found.reshape(len(x), len(weights), *found.shape[1:]).sum(axis=1)
                 if answer is None:

@@ -19,6 +19,7 @@ __all__ = ["answer", "to_json", "to_response"]
 LEVEL = 0.95
 
 NOT_FINITE = "the model's answer is not a finite number; null stands in its place"
+TOO_FAR = "the row is too far from those of training to be explained; null stands for its values"
 
 
 def to_response(scored: Scored, rows: Rows, model: dict[str, str]) -> bytes:
@@ -62,7 +63,7 @@ def answer(
         "background_error": explanation.background_error,
         **{name: value for name, value in optional.items() if value is not None},
         "warnings": [{"row": n.row, "column": n.column, "rule": n.rule} for n in notes],
-        "errors": [{"row": int(row), "rule": NOT_FINITE} for row in _rows_in_error(scored)],
+        "errors": _errors(scored),
         "model": model,
     }
 
@@ -83,13 +84,22 @@ def _interval(degrees_of_freedom: int | None) -> dict[str, float] | None:
     return {"level": LEVEL, "degrees_of_freedom": degrees_of_freedom, "factor": factor}
 
 
-def _rows_in_error(scored: Scored) -> NDArray[np.intp]:
-    """Rows for which the model answered something that is not a finite number."""
+def _errors(scored: Scored) -> list[dict[str, Any]]:
+    """Rows for which the model, or else what explains it, has no finite number."""
     explanation = scored.explanation
-    answers = [explanation.outputs, explanation.values, scored.predictions, scored.probabilities]
-    answers += [explanation.remainder]
-    broken = np.zeros(len(explanation.outputs), dtype=bool)
+    n_rows = len(explanation.outputs)
+    model = _broken(n_rows, explanation.outputs, scored.predictions, scored.probabilities)
+    values = _broken(n_rows, explanation.values, explanation.remainder)
+    return [
+        {"row": int(row), "rule": NOT_FINITE if model[row] else TOO_FAR}
+        for row in np.flatnonzero(model | values)
+    ]
+
+
+def _broken(n_rows: int, *answers: NDArray[Any] | None) -> NDArray[np.bool_]:
+    """Rows (n_rows,) of which something is not a finite number."""
+    broken = np.zeros(n_rows, dtype=bool)
     for numbers in answers:
         if numbers is not None and numbers.dtype.kind == "f":
-            broken |= ~np.isfinite(numbers.reshape(len(broken), -1)).all(axis=1)
-    return np.flatnonzero(broken)
+            broken |= ~np.isfinite(numbers.reshape(n_rows, -1)).all(axis=1)
+    return broken

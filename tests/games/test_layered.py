@@ -14,6 +14,7 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from scoring.artifact import load, save
 from scoring.errors import ArtifactCorrupt
 from scoring.explainers import TabularExplainer
+from scoring.games import layered, precision
 from scoring.games.layers import Layers, layers_of
 from scoring.games.masked import MaskedGame
 from scoring.games.twin import Twin, TwinGame
@@ -130,3 +131,25 @@ def test_another_models_network_is_refused(tmp_path):
 
 def test_networks_have_a_place_in_artifacts():
     assert Layers in CLASSES.values()
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+@pytest.mark.parametrize("big", [1e3, 1e9, 3e35, 3e38])
+def test_a_row_that_is_far_away_loses_no_digits(big, activation, monkeypatch):
+    """Nor is it answered in single precision, whose numbers end at 3.4e38."""
+    monkeypatch.setattr(layered, "MANY", 0)
+    monkeypatch.setattr(precision, "GAP", 1.0)
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 6))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it has not converged, nor has to
+        model = MLPClassifier((9, 8, 7), activation=activation, max_iter=3, random_state=0)
+        view = TabularExplainer(model.fit(x, x[:, 0] > 0), x, n_background=4).view
+    far = x[:3].copy()
+    far[0, 2] = big
+    rows, masks = view.predictor.schema.encode(far), rng.random((20, 6)) < 0.5
+    expected = MaskedGame(view.predictor, view.summary, 2**24).values(rows, masks)
+    found = view.game(view.summary).values(rows, masks)
+    np.testing.assert_allclose(found[0], expected[0], atol=1e-12)
+    np.testing.assert_allclose(found[1:], expected[1:], atol=1e-6)
+    assert np.abs(found[1:] - expected[1:]).max() > 1e-13  # which are single

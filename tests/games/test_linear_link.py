@@ -117,7 +117,7 @@ def test_rows_of_any_reach_go_together():
 
 def test_what_no_series_reaches_is_not_made_up():
     game = link_game(np.ones(2), 0.0, "logit", np.zeros((1, 2)), np.ones(1), np.arange(2), 2)
-    rows = np.array([[1.0, 2.0], [2 * sines.FARTHEST, 0.0], [np.nan, 0.0]])
+    rows = np.array([[1.0, 2.0], [2 * sines.FARTHEST, 2 * sines.FARTHEST], [np.nan, 0.0]])
     found = game.values(rows, ROOM)
     assert np.isfinite(found[0]).all()
     assert np.isnan(found[1:]).all()
