@@ -44,8 +44,9 @@ KINDS: dict[str, tuple[str, ...]] = {
 class TabularExplainer:
     """Explains a fitted model on tabular rows.
 
-    Trees, linear models with their links and radial-basis kernel machines are explained exactly,
-    against the whole initialization set, where that is what adds up in the output space asked for;
+    Trees, linear models with their links and radial-basis kernel machines are explained exactly
+    where that is what adds up in the output space asked for: against the whole initialization set
+    where its size makes no difference, and up to 1,000 rows of it, else against a summary;
     networks of torch by shap's approximation for them. Everything else takes the kernel path: a
     weighted summary of the initialization set, and a fixed design of coalitions. Equal rows always
     get equal values.

@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import orjson
@@ -12,6 +14,7 @@ from scoring.errors import RowsError, Violation
 from scoring.feature import Feature
 from scoring.schema import FeatureSchema
 from service import codec
+from service.codec.answer import NOT_FINITE, TOO_FAR, _errors
 from service.codec.json_text import RepeatedKeys, parse
 from service.errors import BrokenBody, TooManyRows
 from tests.service import bodies
@@ -141,3 +144,13 @@ def test_a_sample_is_written_as_clients_write_it(codes, values):
     written = [column["0"] for column in sample.values()]
     assert [(type(x), x) for x in written] == [(type(x), x) for x in values]
     np.testing.assert_array_equal(read(sample).table.codes, [codes])
+
+
+def test_a_row_in_error_says_whether_the_model_or_what_explains_it_has_no_number():
+    outputs = np.array([[0.5], [np.nan], [0.5]])
+    values = np.array([[[1.0]], [[np.nan]], [[np.inf]]])
+    explanation = SimpleNamespace(outputs=outputs, values=values, remainder=None)
+    scored: Any = SimpleNamespace(
+        explanation=explanation, predictions=np.array([1, 0, 1]), probabilities=None
+    )
+    assert _errors(scored) == [{"row": 1, "rule": NOT_FINITE}, {"row": 2, "rule": TOO_FAR}]
