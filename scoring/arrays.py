@@ -1,12 +1,11 @@
-"""Arrays of an artifact: plain `.npy` files, named after the attribute they are, memory-mapped."""
+"""Arrays of an artifact: plain `.npy` files, named after the attribute they are."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 from numpy.lib import format as npy
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 
 from scoring.errors import ArtifactCorrupt
 
-__all__ = ["check_npy", "mapped", "named_arrays", "npy_bytes"]
+__all__ = ["check_npy", "named_arrays", "npy_array", "npy_bytes"]
 
 REMEDY = "Copy the artifact again, or save it again from the explainer."
 LONGEST_HEADER = 4096
@@ -42,7 +41,9 @@ def npy_bytes(array: NDArray[Any]) -> bytes:
     return stream.getvalue()
 
 
-def check_npy(stream: BinaryIO, size: int, file: str) -> tuple[tuple[int, ...], np.dtype[Any], int]:
+def check_npy(
+    stream: BinaryIO, size: int, file: str
+) -> tuple[tuple[int, ...], np.dtype[Any], int, Literal["C", "F"]]:
     """Read the header of a `.npy` file and hold it against the file's size.
 
     Raises
@@ -52,14 +53,14 @@ def check_npy(stream: BinaryIO, size: int, file: str) -> tuple[tuple[int, ...], 
 
     Returns
     -------
-    shape, dtype, and where the data start.
+    shape, dtype, where the data start, and the order of the axes there.
     """
     try:
         version = npy.read_magic(stream)
         if version not in {(1, 0), (2, 0)}:
             raise ValueError("another version of the format")
         read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-        shape, _, dtype = read(stream, max_header_size=LONGEST_HEADER)
+        shape, is_fortran, dtype = read(stream, max_header_size=LONGEST_HEADER)
     except Exception as error:  # struct, tokenize and ast fail each in ways of their own
         raise ArtifactCorrupt(file, "it is not a well-formed .npy file", REMEDY) from error
     if dtype.hasobject or not dtype.itemsize:
@@ -69,25 +70,26 @@ def check_npy(stream: BinaryIO, size: int, file: str) -> tuple[tuple[int, ...], 
         count *= length
     if min(shape, default=0) < 0 or start + count * dtype.itemsize != size:
         raise ArtifactCorrupt(file, "its header promises another amount of data", REMEDY)
-    return shape, dtype, start
+    return shape, dtype, start, "F" if is_fortran else "C"
 
 
-def mapped(path: Path, file: str) -> NDArray[Any]:
-    """Open an array read-only, without reading it.
+def npy_array(content: memoryview, file: str) -> NDArray[Any]:
+    """Take the array out of what a `.npy` file held; it cannot be written to.
+
+    Parameters
+    ----------
+    content : the whole file, as it was checked. The array lies in the same memory.
 
     Raises
     ------
     ArtifactCorrupt
         As `check_npy`, or anything but numbers and booleans.
     """
-    size = path.stat().st_size
-    with path.open("rb") as stream:
-        shape, dtype, _ = check_npy(stream, size, file)
+    header = io.BytesIO(content[: 2 * LONGEST_HEADER])
+    shape, dtype, start, order = check_npy(header, content.nbytes, file)
     if dtype.kind not in "biuf" or not dtype.isnative:
         raise ArtifactCorrupt(file, f"it holds {dtype} instead of numbers", REMEDY)
-    if 0 in shape:  # nothing to map
-        return np.zeros(shape, dtype)
-    array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    if dtype.kind == "b" and array.view(np.uint8).max() > 1:
+    array = np.frombuffer(content[start:].toreadonly(), dtype).reshape(shape, order=order)
+    if dtype.kind == "b" and array.size and array.view(np.uint8).max() > 1:
         raise ArtifactCorrupt(file, "it holds booleans that are neither true nor false", REMEDY)
-    return array.view(np.ndarray)
+    return array

@@ -3,7 +3,7 @@
 ::
 
     scoring_explainer.pkl    our own small classes, and names of what follows
-    arrays/*.npy             every array, memory-mapped
+    arrays/*.npy             every array
     model.onnx | model.skops | model.pkl    unless the arrays are the model
     surrogate.*              what is explained instead, where a surrogate is; in the same forms
     manifest.json            what each of them must be; written last, checked first
@@ -21,8 +21,8 @@ from typing import Any, cast, get_type_hints
 
 from numpy.typing import NDArray
 
-from scoring import manifest, spaces, unpickle, verify, verify_exact, verify_twin
-from scoring.arrays import mapped, named_arrays, npy_bytes
+from scoring import baselines, manifest, mapped, spaces, unpickle, verify, verify_exact, verify_twin
+from scoring.arrays import named_arrays, npy_array, npy_bytes
 from scoring.errors import ArtifactCorrupt, ArtifactError, ArtifactUnsupported, ParameterError
 from scoring.exact import Exact
 from scoring.forms import order
@@ -32,7 +32,7 @@ from scoring.manifest import MANIFEST, PICKLE, Manifest
 from scoring.predictor import Predictor
 from scoring.scoring_explainers import KernelScoringExplainer
 
-__all__ = ["artifact_sha256", "load", "read_manifest", "save"]
+__all__ = ["Content", "artifact_sha256", "load", "read", "read_manifest", "read_mapped", "save"]
 
 AGAIN = "Save the explainer again."
 
@@ -109,30 +109,94 @@ def load(path: str | os.PathLike[str], expect_sha256: str | None = None) -> Kern
     ArtifactError
         With the file, what is wrong with it, and what to do; nothing of the file has run.
     """
-    opened = Manifest.open(Path(path), expect_sha256)
-    forms = {who: _form(opened, who, pinned=expect_sha256 is not None) for who in MODELS}
-    contents = opened.check_files()
-    kind, state = unpickle.loads(contents[PICKLE], lambda name: _resolve(name, opened), PICKLE)
-    if not hasattr(kind, "restore"):
-        raise ArtifactCorrupt(PICKLE, "it does not hold a scoring explainer", AGAIN)
-    with _named(PICKLE):
-        for each in spaces.states(state):
-            verify.check_state(each)
-    for who, attribute in MODELS.items():
-        _take_model(state, attribute, forms[who], contents)
-    explained = "surrogate" if state.get("surrogate") is not None else "model"
-    for who, attribute in MODELS.items():
-        if state.get(attribute) is not None:
-            is_explained = who == explained
-            with _named(forms[who].file):
-                for each in spaces.states(state):
-                    _check_model(each, attribute, is_explained=is_explained)
-    actual = manifest.describe(state)
-    for key, told in opened.said.items():
-        if key in actual and not manifest.agrees(told, actual[key]):
-            raise ArtifactCorrupt(MANIFEST, f"it tells other {key} than {PICKLE} has", AGAIN)
-    explainer: KernelScoringExplainer = kind.restore(state)
-    return explainer
+    return read(path, expect_sha256).build()
+
+
+def read(
+    path: str | os.PathLike[str], expect_sha256: str | None = None, into: int | None = None
+) -> Content:
+    """Read an artifact's files into memory and check them; no explainer is built yet.
+
+    Parameters
+    ----------
+    path, expect_sha256 : as for `load`.
+    into : descriptor of an empty file whose memory is to be used, so that a process that is handed
+        it has the same content, in the same memory: see `read_mapped`.
+
+    Raises
+    ------
+    ArtifactError
+    """
+    opened, pinned = Manifest.open(Path(path), expect_sha256), expect_sha256 is not None
+    forms = _forms(opened, pinned=pinned)
+    if into is None:
+        return Content(opened, forms, opened.read_files())
+    about = {"sha256": opened.sha256, "said": opened.said, "pinned": pinned}
+    sizes = {name: told["bytes"] for name, told in opened.files.items()}
+    return Content(opened, forms, opened.read_files(mapped.create(into, about, sizes)))
+
+
+def read_mapped(fd: int) -> Content:
+    """Take what another process has read, and checked, into a file."""
+    about, files = mapped.open_pieces(fd)
+    opened = Manifest(Path(), about["sha256"], about["said"])
+    return Content(opened, _forms(opened, pinned=about["pinned"]), files)
+
+
+@dataclass(frozen=True, eq=False)
+class Content:
+    """The files of an artifact in memory, as they were checked; see `read`."""
+
+    _opened: Manifest
+    _forms: Mapping[str, _Form]
+    _files: Mapping[str, memoryview]
+
+    @property
+    def sha256(self) -> str:
+        """The artifact's digest."""
+        return self._opened.sha256
+
+    @property
+    def is_arrays(self) -> bool:
+        """Whether its arrays are the model, so that NumPy is all that it runs on.
+
+        Such an explainer lives on in a process that is forked. ONNX Runtime and what OpenMP
+        parallelises have threads of their own, and threads are not forked.
+        """
+        return not any(form.files for form in self._forms.values())
+
+    def build(self) -> KernelScoringExplainer:
+        """Make the explainer; its arrays lie in the memory of the files.
+
+        Raises
+        ------
+        ArtifactError
+            With the file, what is wrong with it, and what to do; nothing of the file has run.
+        """
+        opened, forms, files = self._opened, self._forms, self._files
+        pickled = files[PICKLE].tobytes()
+        kind, state = unpickle.loads(pickled, lambda name: _resolve(name, opened, files), PICKLE)
+        if not hasattr(kind, "restore"):
+            raise ArtifactCorrupt(PICKLE, "it does not hold a scoring explainer", AGAIN)
+        with _named(PICKLE):
+            baselines.check(state)
+            for each in baselines.states(state):
+                verify.check_state(each)
+        for who, attribute in MODELS.items():
+            _take_model(state, attribute, forms[who], files)
+        explained = "surrogate" if state.get("surrogate") is not None else "model"
+        for who, attribute in MODELS.items():
+            if state.get(attribute) is not None:
+                is_explained = who == explained
+                with _named(forms[who].file):
+                    for each in baselines.states(state):
+                        _check_model(each, attribute, is_explained=is_explained)
+        actual = manifest.describe(state)
+        for key, told in opened.said.items():
+            if key in actual and not manifest.agrees(told, actual[key]):
+                raise ArtifactCorrupt(MANIFEST, f"it tells other {key} than {PICKLE} has", AGAIN)
+        explainer: KernelScoringExplainer = kind.restore(state)
+        return explainer
 
 
 def read_manifest(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -177,6 +241,10 @@ def _named(file: str) -> Iterator[None]:
         raise ArtifactCorrupt(file, str(error), AGAIN) from None
 
 
+def _forms(opened: Manifest, *, pinned: bool) -> dict[str, _Form]:
+    return {who: _form(opened, who, pinned=pinned) for who in MODELS}
+
+
 def _form(opened: Manifest, who: str, *, pinned: bool) -> _Form:
     """What the manifest says of a model, checked before any file of it is read."""
     files = tuple(name for name in opened.files if name.startswith(f"{who}."))
@@ -190,7 +258,7 @@ def _form(opened: Manifest, who: str, *, pinned: bool) -> _Form:
 
 
 def _take_model(
-    state: dict[str, Any], attribute: str, form: _Form, contents: Mapping[str, bytes]
+    state: dict[str, Any], attribute: str, form: _Form, contents: Mapping[str, memoryview]
 ) -> None:
     """Put a model where the pickle only names it."""
     predictor = state.get(attribute)
@@ -198,7 +266,7 @@ def _take_model(
         raise ArtifactCorrupt(MANIFEST, f"it describes another {form.who} than {PICKLE} has", AGAIN)
     if predictor is None:
         return
-    files = {name.replace(form.who, "model", 1): contents[name] for name in form.files}
+    files = {name.replace(form.who, "model", 1): contents[name].tobytes() for name in form.files}
     own = _own_numbers(state, form.who)
     model = order.take(form.facts, files, predictor.schema, own)
     state[attribute] = replace(predictor, model=model)
@@ -213,15 +281,15 @@ def _contents(explainer: KernelScoringExplainer) -> tuple[dict[str, bytes], dict
     """Every file but the manifest, and what the manifest says."""
     declared = get_type_hints(type(explainer))  # what is cached beside them is made anew
     state: dict[str, Any] = {name: getattr(explainer, name) for name in declared}
-    state["report"] = manifest.plain(explainer.report)
-    state["others"] = tuple(replace(o, report=manifest.plain(o.report)) for o in explainer.others)
+    state |= _plain_reports(state)
+    state["others"] = tuple(replace(o, **_plain_reports(vars(o))) for o in explainer.others)
     models = {who: state[name] for who, name in MODELS.items() if state.get(name) is not None}
     carried = {who: _carried(explainer, who, predictor) for who, predictor in models.items()}
     kept = {name: value for name, value in state.items() if name not in MODELS.values()}
     names: dict[int, str] = {}
     arrays: dict[str, NDArray[Any]] = {}
-    for name, array in named_arrays(kept):  # what two spaces share is written once
-        if not (name.startswith("others.") and id(array) in names):
+    for name, array in named_arrays(kept):  # what spaces and baselines share is written once
+        if not (name.startswith(("others.", "named_backgrounds.")) and id(array) in names):
             names[id(array)], arrays[f"arrays/{name}.npy"] = f"array:{name}", array
     names |= {id(predictor.model): who for who, predictor in models.items()}
     pickled = unpickle.dumps(type(explainer).restore(state), names)
@@ -237,6 +305,15 @@ def _contents(explainer: KernelScoringExplainer) -> tuple[dict[str, bytes], dict
         **{who: manifest.plain(each.facts) for who, each in carried.items()},
     }
     return contents, said
+
+
+def _plain_reports(state: Mapping[str, Any]) -> dict[str, Any]:
+    """Reports as JSON has them, of one output space and its named backgrounds."""
+    named = state["named_backgrounds"]
+    return {
+        "report": manifest.plain(state["report"]),
+        "named_backgrounds": tuple(replace(n, report=manifest.plain(n.report)) for n in named),
+    }
 
 
 def _carried(explainer: KernelScoringExplainer, who: str, predictor: Predictor) -> order.Carried:
@@ -267,7 +344,7 @@ def _own_numbers(state: Mapping[str, Any], who: str) -> order.Numbers:
     return None if exact is None or exact.encoding is None else exact
 
 
-def _resolve(name: str, opened: Manifest) -> Any:
+def _resolve(name: str, opened: Manifest, contents: Mapping[str, memoryview]) -> Any:
     """What the pickle's names stand for. Models need the schema first, so they come later."""
     if name in MODELS:
         return None
@@ -276,7 +353,7 @@ def _resolve(name: str, opened: Manifest) -> Any:
         raise ArtifactCorrupt(
             PICKLE, "it refers to an array that the manifest does not list", AGAIN
         )
-    array, told = mapped(opened.path(file), file), opened.files[file]
+    array, told = npy_array(contents[file], file), opened.files[file]
     if not array.ndim:
         raise ArtifactCorrupt(file, "it has no axes", AGAIN)
     if told["dtype"] != str(array.dtype) or told["shape"] != list(array.shape):

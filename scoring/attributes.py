@@ -2,31 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from scoring.distil import distil
+from scoring import baselines, reference
+from scoring.distil import distil, distil_against
 from scoring.distil_exact import no_more_than_needed, report_exact
 from scoring.engineered import EngineeredKernel
-from scoring.errors import ParameterError
+from scoring.errors import ParameterError, RowsError
+from scoring.explainers.view import ExactFull, View
+from scoring.explanation import Scored
 from scoring.games.twin import TwinGame
+from scoring.kernel import Kernel
+from scoring.named_background import NamedBackground
 from scoring.predictor import OutputSpace
 from scoring.reasons import ReasonCodes, reason_codes_of
+from scoring.reference import Reference
+from scoring.schema import FeatureSchema
 from scoring.source import Source, source_of
 from scoring.spaces import Space, asked_spaces
+from scoring.stages import Stage
 from scoring.table import Table
+from scoring.texts import NAME
 
-__all__ = ["distilled", "further_spaces", "over_columns", "reasons"]
+__all__ = ["baseline_rows", "distilled", "distribution", "further_spaces", "named_backgrounds",
+           "over_columns", "reasons"]  # fmt: skip
 
 
 def further_spaces(
-    explainer: Any, first: Source, asked: Sequence[OutputSpace], rows: Table | None, **knobs: Any
+    explainer: Any,
+    first: Source,
+    asked: Sequence[OutputSpace],
+    rows: Table | None,
+    given: Mapping[str, Table],
+    named: Sequence[NamedBackground],
+    **knobs: Any,
 ) -> tuple[Space, ...]:
     """Distil the same full explainer in the spaces that are asked for besides its own.
 
     Parameters
     ----------
     rows, knobs : as in `distilled`.
+    given, named : rows of the named backgrounds, and what the first space has against them.
 
     Raises
     ------
@@ -40,10 +58,115 @@ def further_spaces(
     for space in spaces:
         source = source_of(explainer.in_space(space))
         own = distilled(source, rows, **knobs)
+        its = named_backgrounds(source.view, given, own, rows, **knobs)
         if "exact" in own and source.view.structure and source.view.structure.free:
             own["background"] = first.view.carried  # no value needs it, so one is enough
-        found.append(Space(predictor=source.predictor, **own))
+            pairs = zip(its, named, strict=True)
+            its = tuple(replace(each, background=one.background) for each, one in pairs)
+        found.append(Space(predictor=source.predictor, **own, named_backgrounds=its))
     return tuple(found)
+
+
+def baseline_rows(given: Any, schema: FeatureSchema) -> dict[str, Table]:
+    """Check the rows of named backgrounds, as somebody passed them.
+
+    Raises
+    ------
+    ParameterError
+    """
+    told: Any = {} if given is None else given
+    fix = 'Pass {"approved": rows}.'
+    if not isinstance(told, Mapping):
+        raise ParameterError("baselines", "must be names with rows", fix)
+    if len(told) > baselines.MOST:
+        raise ParameterError("baselines", f"must be {baselines.MOST} at the most")
+    if not all(isinstance(name, str) and NAME.fullmatch(name) for name in told):
+        rule = "must have names of up to 64 letters, digits, dots, dashes and underscores"
+        raise ParameterError("baselines", rule, fix)
+    tables = {}
+    for name, rows in told.items():
+        rule = f"must hold rows that the full explainer takes, and {name!r} does not"
+        try:
+            tables[name] = schema.encode(rows)
+        except RowsError as error:
+            raise ParameterError("baselines", f"{rule}: {error}") from error
+        if not tables[name].n_rows:
+            raise ParameterError("baselines", rule, "It has no rows.")
+    return tables
+
+
+def named_backgrounds(
+    view: View, given: Mapping[str, Table], first: Mapping[str, Any], rows: Table | None, **way: Any
+) -> tuple[NamedBackground, ...]:
+    """Distil in one output space against further backgrounds, the way of the first.
+
+    Parameters
+    ----------
+    given : the rows of each.
+    first : the attributes against the first background, as `distilled` makes them.
+    rows, way : as in `distilled`.
+
+    Raises
+    ------
+    ParameterError
+        The model has an exact game against the first background only.
+    FidelityError
+        The shared coalitions miss the tolerance against another background.
+    """
+    knobs = {name: knob for name, knob in way.items() if name not in {"method", "interactions"}}
+    found = []
+    for name, table in given.items():
+        over = view.over(table)
+        if "exact" in first:
+            served = over.served
+            if served is None:
+                rule = f"must have exact values like the first background, and {name!r} has none"
+                raise ParameterError("baselines", rule, "Pass method='kernel'.")
+            own = _exact(over, served, rows, knobs, interactions=way["interactions"])
+        else:
+            own = _against(over, name, first, rows, knobs)
+        found.append(NamedBackground(name=name, **own))
+    return tuple(found)
+
+
+def _against(
+    over: View, name: str, first: Mapping[str, Any], rows: Table | None, knobs: dict[str, Any]
+) -> dict[str, Any]:
+    """What coalitions and operator of the first background make against another."""
+    whole = Stage(first["operator"], first["method"], first["sub_designs"])
+    fixed = first["design"], first["base_values"], whole, over.players, first["prefixes"]
+    made = distil_against(over, Kernel(over.game(over.summary), *fixed), name, rows, **knobs)
+    return {
+        "background": over.summary,
+        "sub_designs": made.kernel.whole.sub_designs,
+        "prefixes": made.kernel.prefixes,
+        "base_values": made.kernel.base_values,
+        "report": made.report,
+        "method": made.kernel.method,
+    }
+
+
+def distribution(
+    score: Callable[[Table], Scored],
+    view: View,
+    rows: Table | None,
+    n_rows: int | None,
+    seed: int,
+) -> Reference | None:
+    """How attributions are distributed over held-out rows; over others where those are few.
+
+    Parameters
+    ----------
+    score : predicts and explains.
+    rows : held out.
+    n_rows : how many are explained; None for as many as there is time for, 0 for no distribution.
+    """
+    if n_rows == 0:
+        return None
+    enough = reference.N_BINS * reference.ROWS_A_BIN
+    if rows is not None and rows.n_rows >= min(enough, view.initialization.n_rows):
+        return reference.measured(score, rows, "validation", n_rows, seed)
+    return reference.measured(score, view.initialization, "initialization", n_rows, seed)
 
 
 def distilled(
@@ -65,7 +188,12 @@ def distilled(
 
 
 def _exact(
-    view: Any, served: Any, validation: Table | None, knobs: dict[str, Any], *, interactions: bool
+    view: View,
+    served: ExactFull,
+    validation: Table | None,
+    knobs: dict[str, Any],
+    *,
+    interactions: bool,
 ) -> dict[str, Any]:
     """The attributes of an explainer that needs no coalitions."""
     seed, tolerance = knobs["random_state"], knobs["tolerance"]
@@ -79,7 +207,7 @@ def _exact(
     }
 
 
-def _sampled(view: Any, validation: Table | None, knobs: dict[str, Any]) -> dict[str, Any]:
+def _sampled(view: View, validation: Table | None, knobs: dict[str, Any]) -> dict[str, Any]:
     """The attributes of an explainer that asks about coalitions."""
     distilled = distil(view, validation, **knobs)
     kernel = distilled.kernel

@@ -20,14 +20,15 @@ from scoring.coalitions import ENUMERATED_FEATURES, default_coalitions
 from scoring.doubts import doubts
 from scoring.errors import FidelityError, ModelError, ParameterError
 from scoring.explainers.view import View
+from scoring.games.game import Game
 from scoring.games.masked import MaskedGame
 from scoring.kernel import Kernel
-from scoring.measure import affordable, by_row, progress, relative_rms
+from scoring.measure import Track, affordable, by_row, progress, relative_rms
 from scoring.probe import mixed_rows
 from scoring.stages import solved
 from scoring.table import Table
 
-__all__ = ["Distilled", "check_knobs", "distil"]
+__all__ = ["Distilled", "check_knobs", "distil", "distil_against"]
 
 FIT_ROWS = 8
 """Rows that show the operator how the model behaves; other rows measure it."""
@@ -75,35 +76,14 @@ def distil(
     ModelError
         The model answers the background, or all rows to measure on, with what is no number.
     """
-    players = view.players
-    check_knobs(tolerance, n_coalitions, players.n_players)
-    game = view.game(view.summary, block_bytes)
-    fitted, measured, rows_from = _rows(view, validation, random_state)
-    n_asked = measured.n_rows
-    answered = np.isfinite(view.predictor.outputs(measured)).all(axis=1)
-    if answered.any():  # there may not be time for more than one row, so let it be one of these
-        measured = measured.take(np.flatnonzero(answered))
-    unanswered = n_asked - measured.n_rows
+    check_knobs(tolerance, n_coalitions, view.players.n_players)
     sizes = _sizes(view, tolerance, n_coalitions)
-    # Every coalition where that is few, else twice the largest candidate, drawn apart.
-    reference_size = min(2 * sizes[-1], kriging.LARGEST, 2**players.n_players - 2)
-    if isinstance(getattr(game, "inner", game), MaskedGame):  # measuring calls the model
-        measured = affordable(measured, reference_size * view.summary.table.n_rows)
-    outputs = view.predictor.outputs(measured)
-    track = progress(shown=show_progress)
-
-    truth = _independent(kernel.fit(game, fitted, reference_size, random_state + 1, players))
-    true_values = by_row(truth, measured, outputs, track, "measuring the reference")
-    known = _finite(truth.base_values, true_values)
-    unanswered += measured.n_rows - len(known)
-    measured, outputs, true_values = measured.take(known), outputs[known], true_values[known]
-    noise = NOISE * float(np.abs(outputs).max(initial=0.0))
+    trial = _trial(view, validation, sizes[-1], random_state, block_bytes, show=show_progress)
     tried: list[dict[str, float]] = []
     while True:
-        candidate = kernel.fit(game, fitted, sizes.pop(0), random_state, players)
-        label = f"measuring {candidate.design.n_coalitions} coalitions"
-        values = by_row(candidate, measured, outputs, track, label)
-        error = relative_rms(values, true_values, noise)
+        candidate = kernel.fit(trial.game, trial.fitted, sizes.pop(0), random_state, view.players)
+        values = trial.values_of(candidate)
+        error = trial.error(values)
         tried.append({"n_coalitions": candidate.design.n_coalitions, "relative_rms_error": error})
         within = tolerance is None or error <= tolerance
         if within or not sizes:
@@ -111,27 +91,144 @@ def distil(
     if not within and strict:
         raise FidelityError(error, float(tolerance or 0), candidate.design.n_coalitions)
 
-    candidate = kernel.certified(candidate, fitted, prefixes=True)
-    candidate = calibrated(candidate, measured, outputs, true_values, track)
+    candidate = kernel.certified(candidate, trial.fitted, prefixes=True)
+    return _distilled(trial, candidate, values, tried, tolerance)
+
+
+def distil_against(
+    view: View,
+    first: Kernel,
+    name: str,
+    validation: Table | None = None,
+    *,
+    tolerance: float | None = None,
+    strict: bool = True,
+    n_coalitions: int | None = None,  # noqa: ARG001 the first kernel has as many as were asked for
+    random_state: int = 0,
+    block_bytes: int = kernel.BLOCK_BYTES,
+    show_progress: bool = False,
+) -> Distilled:
+    """Take a kernel to another background and measure it there; only standard errors are fitted.
+
+    Parameters
+    ----------
+    view : the same model over the other rows, as `View.over` makes it.
+    first : the kernel against the first background.
+    name : what the background is called, for messages.
+    validation, tolerance, strict : as in `distil`.
+
+    Raises
+    ------
+    FidelityError, ModelError
+        As in `distil`.
+    """
+    size = first.design.n_coalitions
+    trial = _trial(view, validation, size, random_state, block_bytes, show=show_progress)
+    candidate = first.over(trial.game)
+    values = trial.values_of(candidate)
+    error = trial.error(values)
+    if strict and tolerance is not None and not error <= tolerance:
+        raise FidelityError(error, tolerance, size, name)
+    tried: list[dict[str, float]] = [{"n_coalitions": size, "relative_rms_error": error}]
+    return _distilled(trial, candidate, values, tried, tolerance)
+
+
+@dataclass(frozen=True, eq=False)
+class _Trial:
+    """Rows to measure candidates on, and what their values are.
+
+    Parameters
+    ----------
+    fitted : other rows, for operators that are fitted.
+    measured : the rows, and `outputs` (n_rows, n_outputs) of them.
+    truth, true_values : the reference, and its values (n_rows, n_players, n_outputs).
+    unanswered : how many more rows there were that have no values.
+    """
+
+    view: View
+    game: Game
+    fitted: Table
+    measured: Table
+    outputs: NDArray[np.float64]
+    truth: Kernel
+    true_values: NDArray[np.float64]
+    rows_from: str
+    unanswered: int
+    track: Track
+
+    def values_of(self, candidate: Kernel) -> NDArray[np.float64]:
+        """The rows' values by a candidate."""
+        label = f"measuring {candidate.design.n_coalitions} coalitions"
+        return by_row(candidate, self.measured, self.outputs, self.track, label)
+
+    def error(self, values: NDArray[np.float64]) -> float:
+        """The relative RMS error of values."""
+        noise = NOISE * float(np.abs(self.outputs).max(initial=0.0))
+        return relative_rms(values, self.true_values, noise)
+
+
+def _trial(
+    view: View, validation: Table | None, largest: int, seed: int, block_bytes: int, *, show: bool
+) -> _Trial:
+    """Choose rows, and compute what designs of up to `largest` coalitions are held against."""
+    players, game = view.players, view.game(view.summary, block_bytes)
+    fitted, measured, rows_from = _rows(view, validation, seed)
+    n_asked = measured.n_rows
+    answered = np.isfinite(view.predictor.outputs(measured)).all(axis=1)
+    if answered.any():  # there may not be time for more than one row, so let it be one of these
+        measured = measured.take(np.flatnonzero(answered))
+    unanswered = n_asked - measured.n_rows
+    # Every coalition where that is few, else twice the largest candidate, drawn apart.
+    reference_size = min(2 * largest, kriging.LARGEST, 2**players.n_players - 2)
+    if isinstance(getattr(game, "inner", game), MaskedGame):  # measuring calls the model
+        measured = affordable(measured, reference_size * view.summary.table.n_rows)
+    outputs = view.predictor.outputs(measured)
+    track = progress(shown=show)
+    truth = _independent(kernel.fit(game, fitted, reference_size, seed + 1, players))
+    true_values = by_row(truth, measured, outputs, track, "measuring the reference")
+    known = _finite(truth.base_values, true_values)
+    unanswered += measured.n_rows - len(known)
+    measured, outputs, true_values = measured.take(known), outputs[known], true_values[known]
+    values = truth, true_values, rows_from, unanswered, track
+    return _Trial(view, game, fitted, measured, outputs, *values)
+
+
+def _distilled(
+    trial: _Trial,
+    candidate: Kernel,
+    values: NDArray[np.float64],
+    tried: list[dict[str, float]],
+    tolerance: float | None,
+) -> Distilled:
+    """Fit the standard errors of what was chosen, and report it.
+
+    Parameters
+    ----------
+    values : what it makes of the trial's rows.
+    tried : it, after those that were tried before it.
+    """
+    view, game, measured, outputs = trial.view, trial.game, trial.measured, trial.outputs
+    candidate = calibrated(candidate, measured, outputs, trial.true_values, trial.track)
+    error = tried[-1]["relative_rms_error"]
     report = {
         "method": candidate.method,
         "n_coalitions": candidate.design.n_coalitions,
         "relative_rms_error": error,
         "tolerance": tolerance,
-        "within_tolerance": None if tolerance is None else within,
-        "reference": _describe(truth),
+        "within_tolerance": None if tolerance is None else error <= tolerance,
+        "reference": _describe(trial.truth),
         "structure": doubts(view, game),
         "rows": {
-            "from": rows_from,
+            "from": trial.rows_from,
             "measured": measured.n_rows,
-            "fitted": fitted.n_rows,
-            "unanswered": unanswered,
+            "fitted": trial.fitted.n_rows,
+            "unanswered": trial.unanswered,
         },
         "tried": tried,
         "additivity_gap": _gap(candidate, values, outputs),
         "background": str(view.summary),
         "background_choice": view.choice.report,
-        "background_error": background_error(view, game, measured, true_values, track),
+        "background_error": background_error(view, game, measured, trial.true_values, trial.track),
         "milliseconds_per_row": _speed(candidate, measured, outputs),
     }
     return Distilled(candidate, report)
@@ -154,13 +251,13 @@ def check_knobs(tolerance: float | None, n_coalitions: int | None, n_players: in
 def _rows(view: View, rows: Table | None, seed: int) -> tuple[Table, Table, str]:
     """Rows to fit on and rows to measure on, apart from each other."""
     if rows is None:
-        rows = mixed_rows(view.initialization, FIT_ROWS + MEASURED_ROWS, seed + 1)
+        rows = mixed_rows(view.examples, FIT_ROWS + MEASURED_ROWS, seed + 1)
         return rows.take(slice(0, FIT_ROWS)), rows.take(slice(FIT_ROWS, None)), "mixed features"
     if rows.n_rows < 2:
         raise ParameterError("validation", "must hold at least two rows")
     half = min(FIT_ROWS, rows.n_rows // 2)
     spread = np.linspace(0, rows.n_rows - 1, min(rows.n_rows, half + MEASURED_ROWS)).astype(int)
-    fitted = mixed_rows(view.initialization, half, seed + 1)
+    fitted = mixed_rows(view.examples, half, seed + 1)
     return fitted, rows.take(spread[-MEASURED_ROWS:]), "validation"
 
 

@@ -103,7 +103,7 @@ def _measured(view: View, served: ExactFull, rows: Table | None, seed: int) -> t
     """As many rows as there is time for, and where they are from."""
     rows_from = "validation"
     if rows is None:
-        rows = mixed_rows(view.initialization, MEASURED_ROWS, seed + 1)
+        rows = mixed_rows(view.examples, MEASURED_ROWS, seed + 1)
         rows_from = "mixed features"
     seconds = _seconds(served, rows.take(slice(0, 1)))
     affordable = max(1, min(rows.n_rows, MEASURED_ROWS, int(MEASURED_SECONDS / seconds)))

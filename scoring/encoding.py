@@ -8,6 +8,7 @@ transformer, and believed where they give back all of its answers; whatever the 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -67,6 +68,8 @@ class Encoding:
 
     def columns(self, codes: NDArray[np.float64]) -> NDArray[np.float64]:
         """From a table's codes (n_rows, n_features) to columns (n_rows, n_columns)."""
+        if self._changes_nothing:
+            return codes
         x = codes[:, self.sources]
         # Both are computed of all, and a scale that multiplies may be 0.
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
@@ -84,6 +87,17 @@ class Encoding:
             place = np.where(missing, longest + 1, np.where(code < known, code, longest))
             answer[:, of_lists] = self.lists[self.list_of[of_lists], place]
         return np.asarray(answer)
+
+    @cached_property
+    def _changes_nothing(self) -> bool:
+        """Whether the columns are the features."""
+        return bool(
+            np.array_equal(self.sources, np.arange(len(self.n_categories)))
+            and (self.list_of == NUMBER).all()
+            and (self.centers == 0).all()
+            and (self.scales == 1).all()
+            and np.isnan(self.gaps).all()
+        )
 
 
 def plain_encoding(schema: FeatureSchema, lists: dict[int, NDArray[np.float64]]) -> Encoding:

@@ -92,12 +92,16 @@ class ModelError(ShapserveError):
 class FidelityError(ShapserveError):
     """A distilled explainer misses the asked tolerance."""
 
-    def __init__(self, error: float, tolerance: float, n_coalitions: int) -> None:
+    def __init__(
+        self, error: float, tolerance: float, n_coalitions: int, baseline: str | None = None
+    ) -> None:
         self.error, self.tolerance, self.n_coalitions = error, tolerance, n_coalitions
+        self.baseline = baseline
+        whose = "" if baseline is None else f" against baseline {baseline!r}"
         super().__init__(
-            f"the relative RMS error is {error:.3g} with {n_coalitions} coalitions, above the "
-            f"tolerance of {tolerance:.3g}. Raise n_coalitions or tolerance, or pass strict=False "
-            "to record the miss in the report instead."
+            f"the relative RMS error{whose} is {error:.3g} with {n_coalitions} coalitions, "
+            f"above the tolerance of {tolerance:.3g}. Raise n_coalitions or tolerance, or pass "
+            "strict=False to record the miss in the report instead."
         )
 
 

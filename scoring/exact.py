@@ -79,6 +79,20 @@ class Exact:
         """Explain rows; float64 (n_rows, n_players, n_outputs)."""
         return self.game.values(self.columns(rows, predictor), block_bytes)
 
+    def outputs_and_values(
+        self, rows: Table, predictor: Predictor, block_bytes: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return what the game itself says of rows, (n_rows, n_outputs), and their values."""
+        columns = self.columns(rows, predictor)
+        if isinstance(self.game, TreeGame):
+            return self.game.outputs_and_values(columns, block_bytes)
+        return self.game.outputs(columns), self.game.values(columns, block_bytes)
+
+    @property
+    def has_interactions(self) -> bool:
+        """Whether what pairs of features do is known: trees need their background for it."""
+        return not isinstance(self.game, TreeGame) or self.game.has_interactions
+
     def interactions(
         self, rows: Table, predictor: Predictor, block_bytes: int
     ) -> NDArray[np.float64]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from scoring.additivity import additivity_gap
 from scoring.errors import ModelError, ParameterError
 from scoring.global_explanation import GlobalExplanation
 from scoring.ranks import order, top
@@ -45,6 +47,7 @@ class LocalExplanation:
         of a column belongs to each of `raw_features`. Every column sums to 1.
     fidelity : how well a surrogate stands for the model, where one is explained.
     reason_codes : per row the texts that go with its strongest features.
+    baseline : the name of the background, where it is not the explainer's first.
     """
 
     values: NDArray[np.float64]
@@ -65,15 +68,12 @@ class LocalExplanation:
     raw_features: tuple[str, ...] = ()
     fidelity: dict[str, Any] | None = None
     reason_codes: list[list[dict[str, Any]]] | None = None
+    baseline: str | None = None
 
-    @property
+    @cached_property
     def additivity_gap(self) -> NDArray[np.float64]:
         """Per row the largest |base value + sum of values - output|; (n_rows,)."""
-        told = self.base_values + self.values.sum(axis=1)
-        if self.remainder is not None:
-            told = told + self.remainder
-        with np.errstate(invalid="ignore"):  # infinity less infinity: no gap is known
-            return np.asarray(np.abs(told - self.outputs).max(axis=1))
+        return additivity_gap(self.base_values, self.values, self.remainder, self.outputs)
 
     def intervals(self, level: float = 0.95) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the ends of the values' intervals, like the values, by Student's t.
@@ -125,6 +125,29 @@ class LocalExplanation:
             remainder=others if self.remainder is None else others + self.remainder,
             feature_map=None if self.feature_map is None else self.feature_map[:, kept],
         )
+
+    def take(self, rows: slice | NDArray[np.intp]) -> LocalExplanation:
+        """Keep some rows, and their gaps if these are known; a slice copies nothing but lists."""
+        parts: dict[str, Any] = {name: part[rows] for name, part in _by_row(self).items()}
+        if self.reason_codes is not None:
+            chosen = np.arange(self.num_examples)[rows]
+            parts["reason_codes"] = [self.reason_codes[row] for row in chosen]
+        if "additivity_gap" in vars(self):
+            parts["additivity_gap"] = self.additivity_gap[rows]
+        taken = object.__new__(type(self))  # `replace` sets every field by itself, for each caller
+        vars(taken).update(vars(self), **parts)
+        return taken
+
+    @staticmethod
+    def concatenate(parts: Sequence[LocalExplanation]) -> LocalExplanation:
+        """Put the rows of several answers of one explainer into one, in order."""
+        whole = [_by_row(part) for part in parts]
+        joined: dict[str, Any] = {
+            name: np.concatenate([part[name] for part in whole]) for name in whole[0]
+        }
+        if parts[0].reason_codes is not None:
+            joined["reason_codes"] = [row for part in parts for row in part.reason_codes or ()]
+        return replace(parts[0], **joined)
 
     @property
     def axes(self) -> tuple[str, ...]:
@@ -269,6 +292,13 @@ class LocalExplanation:
         return answer
 
 
+def _by_row(explanation: LocalExplanation) -> dict[str, NDArray[Any]]:
+    """The arrays (n_rows, ...) that there are."""
+    names = ("values", "outputs", "standard_errors", "remainder")
+    found = {name: getattr(explanation, name) for name in names}
+    return {name: part for name, part in found.items() if part is not None}
+
+
 @dataclass(frozen=True, eq=False)
 class Scored:
     """What a scored request is answered from.
@@ -277,8 +307,55 @@ class Scored:
     ----------
     predictions : (n_rows,), the model's own `predict`; (n_rows, n_outputs) for several targets.
     probabilities : float64 (n_rows, n_classes), or None where the model has none.
+    explanation : of the rows that are explained, in their order.
+    explained : intp (n_explained,), which rows these are, in rising order; None for all of them.
+    interactions : float64 (n_explained, n_features, n_features, n_outputs), where asked for.
+    predict_seconds : how long the predictions took, which came first; None where the same walk
+        explained the rows.
     """
 
     predictions: NDArray[Any]
     probabilities: NDArray[np.float64] | None
     explanation: LocalExplanation
+    explained: NDArray[np.intp] | None = None
+    interactions: NDArray[np.float64] | None = None
+    predict_seconds: float | None = None
+
+    def take(self, rows: slice) -> Scored:
+        """Return some of the rows, next to each other, as if they had been scored alone.
+
+        Parameters
+        ----------
+        rows : from a start to a stop, both given; nothing is copied.
+        """
+        some, places = rows, None
+        if self.explained is not None:
+            ends = np.searchsorted(self.explained, [rows.start, rows.stop])
+            some = slice(int(ends[0]), int(ends[1]))
+            places = self.explained[some] - rows.start
+        return Scored(
+            self.predictions[rows],
+            None if self.probabilities is None else self.probabilities[rows],
+            self.explanation.take(some),
+            places,
+            None if self.interactions is None else self.interactions[some],
+        )
+
+    @staticmethod
+    def concatenate(parts: Sequence[Scored]) -> Scored:
+        """Put the rows of several answers of one explainer into one, in order."""
+        likely = [part.probabilities for part in parts if part.probabilities is not None]
+        pairs = [part.interactions for part in parts if part.interactions is not None]
+        sizes = [len(part.predictions) for part in parts]
+        places = [
+            part.explained + before
+            for part, before in zip(parts, np.cumsum([0, *sizes[:-1]]), strict=True)
+            if part.explained is not None
+        ]
+        return Scored(
+            np.concatenate([part.predictions for part in parts]),
+            np.concatenate(likely) if likely else None,
+            LocalExplanation.concatenate([part.explanation for part in parts]),
+            np.concatenate(places) if places else None,
+            np.concatenate(pairs) if pairs else None,
+        )

@@ -8,15 +8,17 @@ gives the same bytes.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import math
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 from platform import python_version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,6 +29,10 @@ from scoring.errors import (
     ArtifactUntrusted,
     ParameterError,
 )
+from scoring.named_background import NamedBackground
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
 
 __all__ = ["FORMAT", "MANIFEST", "PICKLE", "Manifest", "agrees", "describe", "listing", "locate",
            "owned_file", "parse_json", "plain", "versions", "write"]  # fmt: skip
@@ -50,6 +56,12 @@ LIBRARIES = ("shapserve", "numpy", "onnx", "onnxruntime", "skl2onnx", "scikit-le
              "skops", "pandas", "lightgbm", "xgboost", "xgboost-cpu", "torch")  # fmt: skip
 
 LARGEST = 64 * 2**20
+PIECE = 2**20
+"""Bytes that are read at a time: they are hashed while the processor still has them at hand."""
+
+ALIGNED = 64
+"""Bytes; `.npy` files lay their numbers out in multiples of it."""
+
 AGAIN = "Copy the artifact again, or save the explainer again."
 
 
@@ -102,31 +114,61 @@ class Manifest:
         """Where a listed file is; it may be a link, but only to inside the directory."""
         return _inside(self.root, name)
 
-    def check_files(self) -> dict[str, bytes]:
-        """Hold every listed file against its size and digest.
-
-        Returns
-        -------
-        The content of all files but the arrays, as it was checked.
+    def check_files(self) -> None:
+        """Hold every listed file against its size and digest, without keeping any.
 
         Raises
         ------
         ArtifactMissing, ArtifactCorrupt, ArtifactUntrusted
         """
-        contents = {}
-        for name, told in self.files.items():
-            path = self.path(name)
-            if path.stat().st_size != told["bytes"]:
-                raise ArtifactCorrupt(name, "its size is not the manifest's", AGAIN)
-            with path.open("rb") as stream:
-                if name.startswith("arrays/"):
-                    digest = hashlib.file_digest(stream, "sha256").hexdigest()
-                else:
-                    contents[name] = stream.read()
-                    digest = hashlib.sha256(contents[name]).hexdigest()
-            if digest != told["sha256"]:
-                raise ArtifactCorrupt(name, "its SHA-256 is not the manifest's", AGAIN)
-        return contents
+        for name in self.files:
+            with self._opened(name) as stream:
+                self._check_digest(name, hashlib.file_digest(stream, "sha256"))
+
+    def read_files(self, into: Mapping[str, memoryview] | None = None) -> dict[str, memoryview]:
+        """Read every listed file into memory, and hold what was read against size and digest.
+
+        Nothing of it is read from the disk again: whoever changes a file, or cuts it short,
+        changes nothing of what was checked.
+
+        Parameters
+        ----------
+        into : memory for each of the files, of its size; else it is made here.
+
+        Returns
+        -------
+        The content of each file; it cannot be written to.
+
+        Raises
+        ------
+        ArtifactMissing, ArtifactCorrupt, ArtifactUntrusted
+        """
+        return {name: self._read(name, None if into is None else into[name]) for name in self.files}
+
+    def _read(self, name: str, content: memoryview | None) -> memoryview:
+        if content is None:
+            content = _aligned(self.files[name]["bytes"])
+        with self._opened(name) as stream:
+            digest, start = hashlib.sha256(), 0
+            while count := stream.readinto(content[start : start + PIECE]):
+                digest.update(content[start : start + count])
+                start += count
+        if start != content.nbytes:
+            raise ArtifactCorrupt(name, "it became shorter while it was read", AGAIN)
+        self._check_digest(name, digest)
+        return content.toreadonly()
+
+    def _opened(self, name: str) -> io.FileIO:
+        """A listed file of the right size."""
+        stream = io.FileIO(self.path(name))
+        if os.fstat(stream.fileno()).st_size != self.files[name]["bytes"]:
+            stream.close()
+            raise ArtifactCorrupt(name, "its size is not the manifest's", AGAIN)
+        return stream
+
+    def _check_digest(self, name: str, digest: _Hash) -> None:
+        if digest.hexdigest() != self.files[name]["sha256"]:
+            raise ArtifactCorrupt(name, "its SHA-256 is not the manifest's", AGAIN)
 
 
 def locate(path: Path) -> Path:
@@ -207,12 +249,31 @@ def _optional(state: Mapping[str, Any]) -> dict[str, Any]:
                 "output_names": other.predictor.output_names,
                 "method": other.method,
                 "fidelity": other.report,
+                **_baselines(other.named_backgrounds),
             }
             for other in state["others"]
         }
     if state.get("reason_codes") is not None:
         described["reason_codes"] = state["reason_codes"].describe()
+    described |= _baselines(state.get("named_backgrounds", ()))
+    if state.get("baseline") is not None:
+        described["baseline"] = state["baseline"]
+    if state.get("reference") is not None:
+        described["reference"] = state["reference"].describe()
     return described
+
+
+def _baselines(named: tuple[NamedBackground, ...]) -> dict[str, Any]:
+    """What is told of the backgrounds that have names, if there are any."""
+    told = {
+        each.name: {
+            "background": str(each.background) if each.exact is None else each.exact.background,
+            "method": each.method,
+            "fidelity": each.report,
+        }
+        for each in named
+    }
+    return {"baselines": told} if told else {}
 
 
 def agrees(told: Any, actual: Any) -> bool:
@@ -254,6 +315,16 @@ def versions() -> dict[str, str]:
 def write(said: Mapping[str, Any]) -> bytes:
     """Write a manifest, the same content to the same bytes."""
     return (json.dumps(said, indent=2, sort_keys=True, allow_nan=False) + "\n").encode()
+
+
+def _aligned(n_bytes: int) -> memoryview:
+    """Memory that starts where the processor likes its numbers to start.
+
+    NumPy asks the system for large pages where an array is large.
+    """
+    whole = np.empty(n_bytes + ALIGNED, dtype=np.uint8)
+    start = -whole.ctypes.data % ALIGNED
+    return whole.data[start : start + n_bytes]
 
 
 def _digest(expected: str) -> str:

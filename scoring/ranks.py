@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from scoring.errors import ParameterError
 
-__all__ = ["order", "top"]
+__all__ = ["order", "strongest", "top"]
 
 
 def top(top_k: int | None) -> int | None:
@@ -28,3 +28,17 @@ def top(top_k: int | None) -> int | None:
 def order(values: NDArray[np.float64]) -> NDArray[np.intp]:
     """Indices along the last axis from the highest value to the lowest; ties keep their order."""
     return np.argsort(-values, axis=-1, kind="stable")
+
+
+def strongest(values: NDArray[np.float64], k: int) -> NDArray[np.intp]:
+    """Indices of each row's and output's strongest features, the strongest first.
+
+    Parameters
+    ----------
+    values : float64 (n_rows, n_features, n_outputs).
+
+    Returns
+    -------
+    intp (n_rows, min(k, n_features), n_outputs). Ties keep their order; NaN comes last.
+    """
+    return np.argsort(-np.abs(values), axis=1, kind="stable")[:, :k]

@@ -6,12 +6,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scoring.encode import Violations, encode_categories, encode_numbers
+from scoring.encode_few import FEW, FewRows
 from scoring.errors import ParameterError, RowsError, Violation
 from scoring.feature import Feature, Kind
 from scoring.table import Table
@@ -47,7 +49,7 @@ class FeatureSchema:
         """How many features a row has."""
         return len(self.features)
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """The features' names, in order."""
         return tuple(feature.name for feature in self.features)
@@ -108,18 +110,50 @@ class FeatureSchema:
 
     def _takes_at_a_glance(self, rows: NDArray[Any]) -> bool:
         """Whether rows are numbers without gaps and every rule is kept, seen without a loop."""
-        bounds = self._bounds
-        if bounds is None or rows.dtype != np.float64 or rows.shape[1] != self.n_features:
+        if len(self._numbers) != self.n_features or rows.shape[1] != self.n_features:
             return False
-        return bool(((rows >= bounds[0]) & (rows <= bounds[1])).all())
+        return rows.dtype == np.float64 and self._keeps_the_rules(rows)
+
+    def _keeps_the_rules(self, numbers: NDArray[np.float64]) -> bool:
+        """Whether the numeric features' values (n_rows, n_numbers) are none that a rule forbids."""
+        lowest, limit, whole = self._rules
+        if not ((numbers >= lowest) & (numbers <= limit)).all():
+            return False
+        integers = numbers[:, whole]
+        return bool((np.floor(integers) == integers).all())
 
     @cached_property
-    def _bounds(self) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-        """How low and high each number may be; None where a feature is more than a number."""
-        if any(feature.kind != "number" for feature in self.features):
+    def _numbers(self) -> tuple[int, ...]:
+        """The places of numeric features; the others have rules of another kind."""
+        kinds = enumerate(feature.kind for feature in self.features)
+        return tuple(j for j, kind in kinds if kind in {"number", "integer"})
+
+    @cached_property
+    def _rules(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.intp]]:
+        """How low and high each number may be, and which have to be whole."""
+        numeric = [self.features[j] for j in self._numbers]
+        whole = np.flatnonzero([feature.kind == "integer" for feature in numeric])
+        lowest = np.array([feature.lowest for feature in numeric])
+        return lowest, np.array([feature.limit for feature in numeric]), whole
+
+    def _at_a_glance(
+        self, columns: Mapping[str, Sequence[Any] | NDArray[Any]]
+    ) -> NDArray[np.float64] | None:
+        """All numeric columns at once (n_rows, n_numbers), where nothing is wrong with any."""
+        values = [columns[self.features[j].name] for j in self._numbers]
+        if not all(isinstance(each, list) for each in values):
             return None
-        lowest = np.array([feature.lowest for feature in self.features])
-        return lowest, np.array([feature.limit for feature in self.features])
+        if not set(map(type, chain.from_iterable(values))) <= {int, float}:
+            return None
+        try:
+            numbers = np.array(values, dtype=np.float64).T
+        except OverflowError:  # an integer that no float holds
+            return None
+        return numbers if self._keeps_the_rules(numbers) else None
+
+    @cached_property
+    def _few(self) -> FewRows:
+        return FewRows(self.features)
 
     def encode_columns(self, columns: Mapping[str, Sequence[Any] | NDArray[Any]]) -> Table:
         """Check columns of plain values, all of one length and one for each feature.
@@ -133,13 +167,24 @@ class FeatureSchema:
         RowsError
             With every violation, the first hundred in full.
         """
-        violations, notes = Violations(), Violations()
         n_rows = len(columns[self.features[0].name])
+        if 0 < n_rows <= FEW:
+            plain = self._few.encode(columns, n_rows)
+            if plain is not None:
+                return Table(plain, self.code_tables)
+        violations, notes = Violations(), Violations()
         codes = np.empty((n_rows, self.n_features))
+        numbers = self._at_a_glance(columns) if self._numbers else None
+        if numbers is not None:
+            codes[:, self._numbers] = numbers
+            if len(self._numbers) == self.n_features:
+                return Table(codes, self.code_tables)
         categories = []
         for j, feature in enumerate(self.features):
             values = columns[feature.name]
-            if feature.is_category:
+            if numbers is not None and feature.kind in {"number", "integer"}:
+                categories.append(feature.categories)
+            elif feature.is_category:
                 extended = encode_categories(feature, values, codes[:, j], violations, notes)
                 categories.append(extended)
             else:

@@ -3,45 +3,27 @@
 from __future__ import annotations
 
 import math
-import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, Self, get_type_hints
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.background import Background
-from scoring.coalitions import Design
-from scoring.engineered import EngineeredKernel
+from scoring.distilled import Distilled
 from scoring.errors import ModelError, ParameterError
-from scoring.estimate import Estimate
-from scoring.exact import Exact
 from scoring.explanation import LocalExplanation, Scored
-from scoring.games.choose import game_of
-from scoring.games.game import Game
-from scoring.games.twin import Twin
-from scoring.kernel import BLOCK_BYTES, Kernel
-from scoring.players import Players
-from scoring.predictor import OutputSpace, Predictor
-from scoring.reasons import ReasonCodes
-from scoring.spaces import Space, in_space
-from scoring.stages import Stage
-from scoring.sub_designs import SubDesigns
+from scoring.inference import Wanted, explained, predicted_and_explained
+from scoring.kernel import BLOCK_BYTES
+from scoring.predictor import OutputSpace
 from scoring.table import Table
-
-if TYPE_CHECKING:
-    pass
+from scoring.texts import NAME
 
 __all__ = ["KernelScoringExplainer", "LinearScoringExplainer", "TreeScoringExplainer"]
 
 
-NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
-
-
-class KernelScoringExplainer:
+class KernelScoringExplainer(Distilled):
     """Explains rows at inference time with a fixed design of coalitions.
 
     Distilled from a full explainer and measured while that is done; afterwards it is a pure
@@ -67,9 +49,14 @@ class KernelScoringExplainer:
         then travels in a form that can be taken apart, which needs scikit-learn to be served.
     output_spaces : spaces to explain besides the full explainer's own, of those that the model
         has; `in_space` chooses one, and a request to the service may.
+    baselines : per name rows, as the full explainer takes them, that stand for an absent feature
+        instead of the initialization set's; `against` chooses one. Every one is there in every
+        output space.
     interactions : whether to keep what `explain_interactions` needs, where values do not.
     reason_codes : texts per feature and direction that go with a row's strongest features; see
         `scoring.reasons`.
+    reference_rows : how many rows' values are kept as a distribution, to tell drift from; by
+        default up to 1,000, as many as two seconds are enough for. 0 for none.
     name, version : what the artifact and every answer call the model.
     block_bytes : how much an explanation may allocate at a time beyond its answer, whatever the
         number of rows.
@@ -77,50 +64,14 @@ class KernelScoringExplainer:
 
     Attributes
     ----------
-    predictor, background : what is explained, and against what.
-    base_values : float64 (n_outputs,).
-    sample : float64 (n_features,), a made-up row that fits the schema.
-    report : what distillation measured.
-    exact : the model's structure with its background, where that makes exact values.
-    design, operator : else the coalitions that are asked about, and the matrix float64
-        (n_players, n_coalitions + 2) from what they are worth to values.
-    sub_designs : what the standard errors come from, where the values are sampled.
-    prefixes : shorter designs within the design, for when there is little time.
-    twin : the numbers of a kernel machine or of a network, where the model is one.
-    players : who gets the values, where features are grouped.
-    subset : the features that are reported, where not all are.
-    surrogate : what is explained instead of the model, where the explainer is a mimic.
-    engineered : the kernel over a pipeline's columns, where asked for.
-    others : what further output spaces have of their own, where asked for.
+    Those of `scoring.distilled.Distilled`.
 
     Raises
     ------
     ParameterError, FidelityError
     """
 
-    predictor: Predictor
-    background: Background
-    base_values: NDArray[np.float64]
-    sample: NDArray[np.float64]
-    report: dict[str, Any]
-    method: str
-    name: str
-    version: str
-    block_bytes: int
-    design: Design | None = None
-    operator: NDArray[np.float64] | None = None
-    sub_designs: SubDesigns | None = None
-    prefixes: tuple[Stage, ...] = ()
-    exact: Exact | None = None
-    twin: Twin | None = None
-    players: Players | None = None
-    subset: tuple[int, ...] | None = None
-    surrogate: Predictor | None = None
-    engineered: EngineeredKernel | None = None
-    others: tuple[Space, ...] = ()
-    reason_codes: ReasonCodes | None = None
-
-    def __init__(
+    def __init__(  # noqa: PLR0913 an explainer has many knobs
         self,
         explainer: Any,
         *,
@@ -134,6 +85,8 @@ class KernelScoringExplainer:
         engineered: bool = False,
         interactions: bool = False,
         reason_codes: Any = None,
+        baselines: Mapping[str, Any] | None = None,
+        reference_rows: int | None = None,
         name: str | None = None,
         version: str | None = None,
         block_bytes: int = BLOCK_BYTES,
@@ -156,6 +109,9 @@ class KernelScoringExplainer:
         self.reason_codes = attributes.reasons(reason_codes, source)
         rows = None if validation is None else schema.encode(validation)
         check_knobs(tolerance, n_coalitions, view.players.n_players)
+        if reference_rows is not None and reference_rows < 0:
+            raise ParameterError("reference_rows", "must be at least 0")
+        against = attributes.baseline_rows(baselines, schema)
         self._refuse(view)
         self.predictor = source.predictor
         self.sample = sample_row(schema, view.initialization)
@@ -168,79 +124,30 @@ class KernelScoringExplainer:
         knobs |= {"n_coalitions": n_coalitions, "random_state": random_state}
         knobs |= {"block_bytes": block_bytes, "show_progress": progress}
         way: dict[str, Any] = {**knobs, "method": method, "interactions": interactions}
-        self.__dict__.update(attributes.distilled(source, rows, **way))
-        self.others = attributes.further_spaces(explainer, source, output_spaces, rows, **way)
+        own = attributes.distilled(source, rows, **way)
+        self.__dict__.update(own)
+        self.named_backgrounds = attributes.named_backgrounds(view, against, own, rows, **way)
+        asked = output_spaces, rows, against, self.named_backgrounds
+        self.others = attributes.further_spaces(explainer, source, *asked, **way)
         if source.fidelity is not None:
             self.surrogate = view.predictor
-            self.method = self._named(self.method)
+            self.method = self.method_of(self.method)
             self.report["surrogate"] = source.fidelity
+            self.named_backgrounds = tuple(
+                replace(each, method=self.method_of(each.method),
+                        report={**each.report, "surrogate": source.fidelity})
+                for each in self.named_backgrounds
+            )  # fmt: skip
         if engineered:
             over_columns, measured = attributes.over_columns(source, rows, knobs)
             self.engineered = over_columns
             self.report["engineered"] = measured
+        scored = self.restore({**vars(self)}).score  # of a copy, so that nothing made for it stays
+        wanted = rows, reference_rows, random_state
+        self.reference = attributes.distribution(scored, view, *wanted)
 
     def _refuse(self, view: Any) -> None:
         """Refuse what this kind of scoring explainer does not explain; this kind explains all."""
-
-    @classmethod
-    def restore(cls, state: dict[str, Any]) -> Self:
-        """Make one from its attributes, as an artifact holds them; nothing is computed."""
-        explainer = cls.__new__(cls)
-        explainer.__dict__.update(state)
-        return explainer
-
-    @cached_property
-    def game(self) -> Game:
-        """The value function, made when first needed; an artifact does not hold it."""
-        explained = self.surrogate or self.predictor
-        return game_of(explained, self.background, self.block_bytes, self.twin)
-
-    @cached_property
-    def kernel(self) -> Kernel:
-        """Design, operator and value function together."""
-        assert self.design is not None  # noqa: S101 an artifact has one of both
-        assert self.operator is not None  # noqa: S101 an artifact has one of both
-        method = "exact enumeration" if self.design.exact else self.method
-        whole = Stage(self.operator, method, self.sub_designs)
-        fixed = self.game, self.design, self.base_values, whole, self.players
-        return Kernel(*fixed, self.prefixes)
-
-    @property
-    def output_spaces(self) -> tuple[OutputSpace, ...]:
-        """The output spaces that can be explained, the default first."""
-        return (self.predictor.space, *(other.predictor.space for other in self.others))
-
-    @cached_property
-    def _in_spaces(self) -> dict[str, KernelScoringExplainer]:
-        state = {name: getattr(self, name) for name in get_type_hints(type(self))}
-        every: dict[str, KernelScoringExplainer] = {self.predictor.space: self}
-        for other in self.others:
-            every[other.predictor.space] = self.restore(in_space(state, other))
-        return every
-
-    def in_space(self, output_space: str) -> KernelScoringExplainer:
-        """Return the explainer of one of the `output_spaces` alone.
-
-        Raises
-        ------
-        ParameterError
-            It was not distilled for this space.
-        """
-        if output_space not in self._in_spaces:
-            rule = f"must be one of {', '.join(self.output_spaces)}"
-            raise ParameterError("output_space", rule, "Distil with output_spaces for more.")
-        return self._in_spaces[output_space]
-
-    @property
-    def features(self) -> tuple[str, ...]:
-        """The names of what gets a value: features, or the groups that they are in, in order."""
-        names = self.predictor.schema.names if self.players is None else self.players.names
-        return names if self.subset is None else tuple(names[j] for j in self.subset)
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The classes' names, in the model's order; () for a regression."""
-        return self.predictor.classes
 
     def explain(self, x: Any, get_raw: bool | None = None) -> list[Any]:  # noqa: FBT001 the guide's signature
         """Return local importance values in the guide's layout, ready for JSON.
@@ -284,7 +191,7 @@ class KernelScoringExplainer:
         until = _until(deadline_ms)
         rows = self.predictor.schema.encode(x)
         if get_raw is not False:
-            return self._explanation(rows, self.predictor.outputs(rows), until)
+            return explained(self, rows, until)
         if self.engineered is None:
             raise ModelError(
                 "get_raw=False needs the engineered columns, which this explainer was distilled "
@@ -315,71 +222,44 @@ class KernelScoringExplainer:
                 "explainer asks about coalitions."
             )
         rows = self.predictor.schema.encode(x)
-        explained = self.surrogate or self.predictor
-        return self.exact.interactions(rows, explained, self.block_bytes)
+        return self.exact.interactions(rows, self.explained, self.block_bytes)
 
     def predict(self, x: Any) -> NDArray[Any]:
         """Return what the model's own `predict` answers."""
         return self.predictor.predictions(self.predictor.schema.encode(x))
 
-    def score(self, rows: Table, deadline_ms: float | None = None) -> Scored:
+    def score(
+        self,
+        rows: Table,
+        deadline_ms: float | None = None,
+        *,
+        explain: bool | Wanted = True,
+        interactions: bool = False,
+    ) -> Scored:
         """Predict and explain, calling the model no more often than needed.
 
         Parameters
         ----------
         deadline_ms : as in `explain_local`.
+        explain : whether to explain, or a function that says which rows are, bool (n_rows,), from
+            what is predicted for them: predictions (n_rows,), and probabilities
+            (n_rows, n_classes) or None. Rows that are not explained cost a prediction only.
+        interactions : whether to explain pairs of features as well.
+
+        Raises
+        ------
+        ModelError
+            Interactions are asked for, and `explains_interactions` says no.
         """
-        until, predictor = _until(deadline_ms), self.predictor
-        probabilities = predictor.probabilities(rows)
-        explains_them = probabilities is not None and predictor.space == "probability"
-        outputs = probabilities if explains_them else predictor.outputs(rows)
-        assert outputs is not None  # noqa: S101 for the type checker
-        explanation = self._explanation(rows, outputs, until)
-        return Scored(predictor.predictions(rows), probabilities, explanation)
-
-    def _estimate(self, rows: Table, outputs: NDArray[np.float64], until: float) -> Estimate:
-        """Attributions (n_rows, n_players, n_outputs), given what the served model says."""
-        explained = self.surrogate or self.predictor
-        if self.exact is not None:
-            values = self.exact.values(rows, explained, self.block_bytes)
-            return Estimate.exact(values, self.exact.method, self.exact.error)
-        told = outputs if self.surrogate is None else self.surrogate.outputs(rows)
-        return self.kernel.estimate(rows, told, until)
-
-    def _named(self, method: str) -> str:
-        """A method, and of what it is."""
-        return method if self.surrogate is None else f"{method} of a surrogate"
-
-    def _explanation(
-        self, rows: Table, outputs: NDArray[np.float64], until: float
-    ) -> LocalExplanation:
-        """Explain rows, given what the served model says of them."""
-        estimate = self._estimate(rows, outputs, until)
-        told = self.report["background_error"]["relative_rms"]
-        players = self.predictor.schema.names if self.players is None else self.players.names
-        names = self.predictor.output_names
-        explanation = LocalExplanation(
-            estimate.values,
-            self.base_values,
-            outputs,
-            players,
-            names,
-            self.predictor.space,
-            classification=bool(self.classes),
-            method=self._named(estimate.method),
-            n_coalitions=estimate.n_coalitions,
-            background=str(self.background) if self.exact is None else self.exact.background,
-            standard_errors=estimate.standard_errors,
-            degrees_of_freedom=estimate.degrees_of_freedom,
-            background_error=None if told is None else float(told),
-            fidelity=self.report.get("surrogate"),
-        )
+        until = _until(deadline_ms)
+        scored = predicted_and_explained(self, rows, until, explain)
+        if not interactions:
+            return scored
+        those = rows if scored.explained is None else rows.take(scored.explained)
+        pairs = self.explain_interactions(those)  # (n_rows, n_players, n_players, n_outputs)
         if self.subset is not None:
-            explanation = explanation.select(self.subset)
-        if self.reason_codes is None:
-            return explanation
-        told = self.reason_codes.of(explanation.values, explanation.features, names)
-        return replace(explanation, reason_codes=told)
+            pairs = pairs[:, self.subset][:, :, self.subset]
+        return replace(scored, interactions=pairs)
 
 
 class TreeScoringExplainer(KernelScoringExplainer):

@@ -14,6 +14,7 @@ from scoring.coalitions import Design
 from scoring.errors import ParameterError
 from scoring.exact import Exact
 from scoring.games.twin import Twin
+from scoring.named_background import NamedBackground
 from scoring.predictor import OutputSpace, Predictor
 from scoring.stages import Stage
 from scoring.sub_designs import SubDesigns
@@ -29,7 +30,7 @@ class Space:
     ----------
     predictor : the same model as the first space's.
     background, base_values, report, method, design, operator, sub_designs, prefixes, exact,
-        twin : as a scoring explainer has them.
+        twin, named_backgrounds : as a scoring explainer has them.
     """
 
     predictor: Predictor
@@ -43,17 +44,20 @@ class Space:
     prefixes: tuple[Stage, ...] = ()
     exact: Exact | None = None
     twin: Twin | None = None
+    named_backgrounds: tuple[NamedBackground, ...] = ()
 
 
 def in_space(state: Mapping[str, Any], space: Space) -> dict[str, Any]:
     """The attributes of an explainer of one of the further spaces alone.
 
-    Engineered columns are the first space's. Reason codes stay where their output is.
+    Engineered columns and the reference of drift are the first space's. Reason codes stay where
+    their output is.
     """
     codes = state.get("reason_codes")
     told = codes is not None and codes.output in space.predictor.output_names
     own = {field.name: getattr(space, field.name) for field in fields(space)}
-    left = {"engineered": None, "others": (), "reason_codes": codes if told else None}
+    left = {"engineered": None, "others": (), "reference": None}
+    left |= {"reason_codes": codes if told else None}
     return {**state, **own, **left}
 
 

@@ -48,6 +48,33 @@ class Table:
         """Return some of the rows; a slice copies nothing."""
         return self.with_codes(self.codes[rows])
 
+    @staticmethod
+    def concatenate(tables: Sequence[Table], n_known: Sequence[int]) -> Table:
+        """Put the rows of several tables of one schema into one, in order, without their notes.
+
+        Parameters
+        ----------
+        n_known : per feature how many categories the schema has. Those that training never saw
+            are counted by every table for itself, so their codes are counted anew.
+        """
+        codes = np.concatenate([table.codes for table in tables])
+        ends = np.cumsum([table.n_rows for table in tables])
+        first = tables[0].categories
+        if all(table.categories is first for table in tables):  # the schema's own
+            return Table(codes, first)
+        categories = list(first)
+        for j, known in enumerate(n_known):
+            if all(len(table.categories[j]) == known for table in tables):
+                continue
+            place = {value: code for code, value in enumerate(categories[j][:known])}
+            for end, table in zip(ends, tables, strict=True):
+                own = [place.setdefault(value, len(place)) for value in table.categories[j]]
+                column = codes[end - table.n_rows : end, j]
+                there = ~np.isnan(column)
+                column[there] = np.array(own, dtype=np.float64)[column[there].astype(np.intp)]
+            categories[j] = tuple(place)
+        return Table(codes, tuple(categories))
+
 
 def to_array(table: Table, features: Sequence[Feature]) -> NDArray[Any]:
     """Rows as one array, of numbers where every feature is one, else of objects.

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-__all__ = ["encodable"]
+import re
+
+__all__ = ["NAME", "encodable"]
+
+NAME = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+"""What becomes part of addresses, queries and metrics."""
 
 
 def encodable(text: str) -> bool:

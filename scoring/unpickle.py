@@ -41,9 +41,11 @@ from scoring.games.machine import Machine
 from scoring.games.rbf_exact import RbfExactGame
 from scoring.games.tree_scores import TreeScores
 from scoring.games.twin import Twin
+from scoring.named_background import NamedBackground
 from scoring.players import Players
 from scoring.predictor import Model, Predictor
 from scoring.reasons import ReasonCodes
+from scoring.reference import Reference
 from scoring.schema import FeatureSchema
 from scoring.scoring_explainers import (
     KernelScoringExplainer,
@@ -80,9 +82,11 @@ CLASSES: dict[tuple[str, str], type] = {
     ("scoring.games.expansion", "Expansion"): Expansion,
     ("scoring.games.tree_scores", "TreeScores"): TreeScores,
     ("scoring.games.twin", "Twin"): Twin,
+    ("scoring.named_background", "NamedBackground"): NamedBackground,
     ("scoring.players", "Players"): Players,
     ("scoring.predictor", "Predictor"): Predictor,
     ("scoring.reasons", "ReasonCodes"): ReasonCodes,
+    ("scoring.reference", "Reference"): Reference,
     ("scoring.feature", "Feature"): Feature,
     ("scoring.schema", "Feature"): Feature,  # where it was in the first artifacts
     ("scoring.schema", "FeatureSchema"): FeatureSchema,

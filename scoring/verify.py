@@ -7,12 +7,13 @@ used: shapes that fit each other, indices that point to something, numbers that 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import NoneType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring import reasons, verify_exact, verify_stages, verify_twin
+from scoring import reasons, reference, verify_exact, verify_stages, verify_twin
 from scoring.background import Background
 from scoring.coalitions import Design
 from scoring.engineered import EngineeredKernel
@@ -62,6 +63,10 @@ def check_state(state: Mapping[str, Any]) -> None:
         reported = state.get("subset") or range(len(names))
         told = [names[j] for j in reported]
         reasons.check(state["reason_codes"], told, predictor.output_names)
+    if state.get("reference") is not None:
+        reported = state.get("subset") or names
+        reference.check(state["reference"], len(reported), n_outputs)
+    _check_report(state["report"])
     if n_outputs < 1 or state["block_bytes"] < 1:
         raise Unsound("it has no outputs, or no room to work in")
 
@@ -111,6 +116,17 @@ def _check_kernel(state: Mapping[str, Any], n_players: int, n_outputs: int) -> N
     verify_stages.check_adds_up(state["operator"])
     expect(state["base_values"], (n_outputs,), "base_values")
     verify_stages.check(state, n_players)
+
+
+def _check_report(report: Mapping[str, Any]) -> None:
+    """Every answer tells what the background costs."""
+    told = report.get("background_error")
+    if not isinstance(told, dict) or type(told.get("relative_rms", "")) not in (
+        float,
+        int,
+        NoneType,
+    ):
+        raise Unsound("its report does not tell what the background costs")
 
 
 def _check_players(players: Players, schema: FeatureSchema) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -88,12 +89,32 @@ def test_everything_that_is_pickled_comes_back(original, artifact):
     assert loaded.report.keys() == original.report.keys()
 
 
-def test_arrays_are_mapped_and_cannot_be_written(artifact):
+def test_arrays_cannot_be_written(artifact):
     operator = load(artifact).operator
     assert operator is not None
     assert not operator.flags.owndata
     with pytest.raises(ValueError, match="read-only"):
         operator[0, 0] = 1
+    with pytest.raises(ValueError, match="WRITEABLE"):
+        operator.setflags(write=True)
+
+
+CUT_SHORT = """
+import pathlib, sys
+import numpy as np
+from scoring.artifact import load
+x = np.zeros((2, 4))
+loaded = load(sys.argv[1])
+for path in pathlib.Path(sys.argv[1]).rglob("*.*"):
+    path.write_bytes(b"")
+again, first = loaded.explain(x), load(sys.argv[2]).explain(x)
+print(again == first)
+"""
+
+
+def test_files_that_are_cut_short_after_loading_change_nothing(artifact, tmp_path):
+    copied = shutil.copytree(artifact, tmp_path / "copied")
+    assert saved.python(CUT_SHORT, copied, artifact).strip() == "True"
 
 
 def test_the_pickle_in_an_artifact_names_it_too(original, artifact):

@@ -11,8 +11,16 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 OFFLINE = {"shap", "pandas", "sklearn", "scipy", "skops", "joblib", "numba", "pyarrow", "skl2onnx"}
-HTTP = {"fastapi", "starlette", "pydantic", "pydantic_settings", "prometheus_client", "uvicorn"}
-ALLOWED_TO_IMPORT_SCORING = {"app", "scorer", "codec", "errors", "cli"}
+HTTP = {
+    "fastapi",
+    "httptools",
+    "starlette",
+    "pydantic",
+    "pydantic_settings",
+    "prometheus_client",
+    "uvicorn",
+}
+ALLOWED_TO_IMPORT_SCORING = {"app", "scorer", "codec", "errors", "fetch", "cli"}
 
 
 def imported(path, *, top_level=False):

@@ -93,6 +93,8 @@ class View:
     structure : what the model is known to be made of, where that makes exact values.
     refused : the kind of structure that its type promises and its answers do not keep.
     engineering : where the model is cut, if it is a pipeline.
+    origin : the view of the same model whose rows are explained, where this one is only against
+        other rows.
     """
 
     predictor: Predictor
@@ -107,6 +109,16 @@ class View:
     n_coalitions: int | None = None
     random_state: int = 0
     block_bytes: int = kernel.BLOCK_BYTES
+    origin: View | None = None
+
+    def over(self, rows: Table) -> View:
+        """Return the same model and players, as it was read here, against other rows."""
+        return replace(self, initialization=rows, origin=self, given=None, library=None)
+
+    @property
+    def examples(self) -> Table:
+        """Rows like those that are explained."""
+        return self.initialization if self.origin is None else self.origin.initialization
 
     def game(self, background: Background, block_bytes: int | None = None) -> Game:
         """Return the value function against a background."""
@@ -116,6 +128,8 @@ class View:
     @cached_property
     def known(self) -> tuple[Twin | None, str | None]:
         """The model's numbers, where it is known by them, or what is not believed of its type."""
+        if self.origin is not None:
+            return self.origin.known
         return twin_of(self.predictor, self.engineering, self.initialization)
 
     @property

@@ -34,12 +34,18 @@ class ExactModel:
 
     def outputs(self, table: Table, space: OutputSpace) -> NDArray[np.float64]:
         """Return outputs (n_rows, n_outputs) in an output space."""
-        told = self.exact.game.outputs(self.encoding.columns(table.codes))
+        return self.in_space(self.exact.game.outputs(self.encoding.columns(table.codes)), space)
+
+    def in_space(self, told: NDArray[np.float64], space: OutputSpace) -> NDArray[np.float64]:
+        """Return the game's outputs (n_rows, n_outputs) in an output space."""
         return told if space == self.spaces[0] else _probabilities(told)
 
     def predict(self, table: Table) -> NDArray[Any]:
         """Return what the model's own `predict` answers."""
-        told = self.outputs(table, self.spaces[0])
+        return self.predicted(self.outputs(table, self.spaces[0]))
+
+    def predicted(self, told: NDArray[np.float64]) -> NDArray[Any]:
+        """Return what `predict` answers where the game's outputs are known, (n_rows, n_outputs)."""
         one = told.shape[1] == 1
         if len(self.labels) > 2 and told.shape[1] != len(self.labels):
             raise ValueError("the margins of pairs do not tell the class")

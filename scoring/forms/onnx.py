@@ -15,13 +15,14 @@ from scoring.errors import ArtifactUnsupported, ModelError, ParameterError
 from scoring.forms.edges import STRANGER
 from scoring.forms.onnx_check import parse
 from scoring.forms.refused import first_line
+from scoring.machine import usable_cpus
 from scoring.predictor import OutputSpace
 from scoring.table import Table
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-__all__ = ["OnnxModel", "file_name", "usable_cpus"]
+__all__ = ["OnnxModel", "file_name"]
 
 NUMBERS = {"tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(int64)": np.int64,
            "tensor(int32)": np.int32, "tensor(bool)": np.bool_}  # fmt: skip
@@ -221,18 +222,6 @@ def _session(data: bytes, file: str) -> Any:
     except Exception as error:
         remedy = "Export the model for operators that ONNX Runtime has."
         raise ArtifactUnsupported(file, first_line(error), remedy) from error
-
-
-def usable_cpus() -> int:
-    """How many processors this process may use: its affinity, and its container's quota."""
-    count = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        return max(1, min(count, math.ceil(int(quota) / int(period))))
-    except (OSError, ValueError):  # no container, or `max`: no quota
-        return count
 
 
 def class_labels(model: ModelProto) -> tuple[Any, ...]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import pickle
 from typing import Any
 
-from scoring.errors import ArtifactCorrupt, ArtifactUnsupported
+from scoring.errors import ArtifactCorrupt
+from scoring.forms.extras import lacking
 from scoring.forms.refused import FormRefused, first_line
 
 __all__ = ["FILE", "read", "write"]
@@ -41,8 +42,7 @@ def read(data: bytes) -> Any:
     try:
         return pickle.loads(data)  # noqa: S301 the operator pinned its digest
     except ImportError as error:
-        remedy = "Install the libraries the model was saved with; the manifest names them."
-        raise ArtifactUnsupported(FILE, first_line(error), remedy) from error
+        raise lacking(FILE, error, data) from error
     except Exception as error:
         remedy = "Save the explainer again with the libraries that are installed here."
         raise ArtifactCorrupt(FILE, f"it cannot be read: {first_line(error)}", remedy) from error

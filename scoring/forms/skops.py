@@ -24,8 +24,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from scoring.arrays import check_npy
-from scoring.errors import ArtifactCorrupt, ArtifactError, ArtifactUnsupported, ArtifactUntrusted
+from scoring.errors import ArtifactCorrupt, ArtifactError, ArtifactUntrusted
 from scoring.forms.estimators import check_estimator
+from scoring.forms.extras import lacking
 from scoring.forms.lightgbm_text import check_lightgbm
 from scoring.forms.refused import FormRefused, Unsound, first_line
 
@@ -33,7 +34,6 @@ __all__ = ["FILE", "TRUSTED", "read", "write"]
 
 FILE = "model.skops"
 PROTOCOL = 2
-INSTALL = "pip install 'shapserve[sklearn]'"
 
 OBJECTS = frozenset({
     *(f"lightgbm.sklearn.LGBM{kind}" for kind in ("Classifier", "Regressor")),
@@ -120,9 +120,8 @@ def read(data: bytes) -> Any:
     try:
         import skops.io as skops_io
         from skops.io.exceptions import UntrustedTypesFoundException
-    except ModuleNotFoundError:
-        remedy = f"Install what the model needs: {INSTALL}"
-        raise ArtifactUnsupported(FILE, "skops is not installed", remedy) from None
+    except ModuleNotFoundError as error:
+        raise lacking(FILE, error, data) from None
     again = "Save the explainer again."
     try:
         _audit(data)
@@ -135,10 +134,7 @@ def read(data: bytes) -> Any:
     except Unsound as error:
         raise ArtifactCorrupt(FILE, str(error), again) from None
     except ImportError as error:
-        library = (error.name or "").partition(".")[0]
-        extra = library if library in {"lightgbm", "xgboost"} else "sklearn"
-        remedy = f"Install what the model needs: pip install 'shapserve[{extra}]'"
-        raise ArtifactUnsupported(FILE, first_line(error), remedy) from None
+        raise lacking(FILE, error, data) from None
     except Exception as error:
         raise ArtifactCorrupt(FILE, f"it cannot be read: {first_line(error)}", again) from error
     return estimator

@@ -61,6 +61,8 @@ class Calibration:
 
     def told(self, margins: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the second class's probability (..., 1), or all where there are more than two."""
+        if self.n_margins == 1:
+            return self._calibrated(margins, 0)
         answer = np.zeros((*margins.shape[:-1], self.n_margins // self.n_folds))
         for fold in np.arange(self.n_margins).reshape(self.n_folds, -1).tolist():
             each = np.stack([self._calibrated(margins[..., m], m) for m in fold], axis=-1)

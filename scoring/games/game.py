@@ -12,7 +12,7 @@ from scoring.background import Background
 from scoring.predictor import Predictor
 from scoring.table import Table
 
-__all__ = ["Asked", "Game", "Worth", "blocks", "players_of"]
+__all__ = ["Asked", "Game", "Worth", "blocks", "even_blocks", "players_of"]
 
 Worth = Callable[[Table, slice], NDArray[np.float64]]
 """From rows and some of fixed coalitions to v (n_rows, n_some, n_outputs)."""
@@ -44,6 +44,13 @@ def blocks(total: int, size: int) -> Iterator[slice]:
     """Cut range(total) into slices of at most `size`."""
     for start in range(0, total, size):
         yield slice(start, min(start + size, total))
+
+
+def even_blocks(total: int, size: int) -> Iterator[slice]:
+    """Cut range(total) into as few slices of at most `size`, none much shorter than another."""
+    if total:
+        n_blocks = -(-total // size)
+        yield from blocks(total, -(-total // n_blocks))
 
 
 def players_of(masks: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.games.expansion import Expansion
-from scoring.games.factors import Factors, Forms
-from scoring.games.game import Asked, blocks, players_of
+from scoring.games.factors import Factors, Forms, Memory
+from scoring.games.game import Asked, blocks, even_blocks, players_of
 from scoring.games.precision import single_will_do
 from scoring.predictor import OutputSpace
 
@@ -26,11 +26,14 @@ __all__ = ["rbf_values"]
 KEPT_BYTES = 256 * 2**20
 """How large the background's half of the kernel may be to be kept between calls."""
 
-PAIRS = 1 << 11
+PAIRS = 1 << 12
 """Pairs of a support vector and a background row whose tables stay in the processor's cache."""
 
-IN_CACHE = 1 << 17
+IN_CACHE = 1 << 18
 """Factors that exist at a time where the background's half is not kept."""
+
+LINKED = 1 << 14
+"""Margins at a time that outputs are made of."""
 
 KINDS = 12
 """Arrays of about the same size that exist at a time: factors, margins, what the link makes on its
@@ -65,8 +68,8 @@ def rbf_values(
     if 8 * numbers > KEPT_BYTES:
         single = _Asked(*fixed, np.float32)
         if single_will_do(exact, single, background, len(masks)):
-            return single.kept() if 4 * numbers <= min(KEPT_BYTES, block_bytes) else single
-    return exact.kept() if 8 * numbers <= min(KEPT_BYTES, block_bytes) else exact
+            return single.kept(min(KEPT_BYTES, block_bytes))
+    return exact.kept(min(KEPT_BYTES, block_bytes))
 
 
 class _Asked:
@@ -88,10 +91,22 @@ class _Asked:
         self.room = max(1, block_bytes // 8 // KINDS)  # numbers of one kind
         self.present, self.absent = Forms.of(masks), Forms.of(~masks)
         self.half: NDArray[Any] | None = None
+        self.tables: list[Factors] = []
 
-    def kept(self) -> _Asked:
-        """Compute the background's half of the kernel, (n_coalitions, n_supports, n_background)."""
+    def kept(self, room: int) -> _Asked:
+        """Compute the background's half of the kernel, (n_coalitions, n_supports, n_background).
+
+        Where it does not fit into so many bytes, the factors that it is made of, for as many of
+        the background's rows as they do.
+        """
         n_supports, n_coalitions = len(self.expansion.supports), self.absent.places.shape[1]
+        each = np.dtype(self.kind).itemsize * n_supports
+        if each * n_coalitions * len(self.background) > room:
+            points = self._points(self.absent)
+            n_fit = room // (each * self.absent.numbers(1)) // points * points
+            fit = blocks(min(n_fit, len(self.background)), points)
+            self.tables = [self._factors(self.absent, self.background[some]) for some in fit]
+            return self
         half = np.empty((n_coalitions, n_supports, len(self.background)), self.kind)
         for some in blocks(len(self.background), self._points(self.absent)):
             factors = self._factors(self.absent, self.background[some])
@@ -106,15 +121,22 @@ class _Asked:
         """Return v (n_rows, n_asked, n_outputs)."""
         places, n_supports = self.present.places[:, asked], len(self.expansion.supports)
         told = np.zeros((len(rows), places.shape[1], self._n_told))
+        memory = Memory(2)
         for some, half_of in self._halves(asked):
             weights = self.weights[some]
-            for block in blocks(len(rows), self._points(self.present)):
+            for block in even_blocks(len(rows), self._points(self.present)):
                 own = self._factors(self.present, rows[block])
                 n_rows = block.stop - block.start
-                for part in blocks(places.shape[1], self._n_coalitions(n_rows, len(weights))):
-                    kernel = own.at(places[:, part]).reshape(-1, n_supports, n_rows)
-                    kernel *= self.expansion.coefficients[:, np.newaxis]
-                    told[block, part] += self._mean(kernel, half_of(part), weights)
+                own.scale(np.repeat(self.expansion.coefficients, n_rows))
+                at_once = self._n_coalitions(n_rows, len(weights))
+                for several in blocks(places.shape[1], self._n_linked(at_once, n_rows, weights)):
+                    shape = several.stop - several.start, n_rows, len(weights)
+                    margins = np.empty((*shape, len(self.expansion.intercepts)))
+                    for part in blocks(shape[0], at_once):
+                        of_all = slice(several.start + part.start, several.start + part.stop)
+                        kernel = own.at(places[:, of_all], memory).reshape(-1, n_supports, n_rows)
+                        self._fill(margins[part], kernel, half_of(of_all))
+                    told[block, several] += self._mean(margins, weights)
         if self._link is None or told.shape[2] > 1:
             return told
         return np.concatenate([self.weights.sum() - told, told], axis=-1)
@@ -125,8 +147,11 @@ class _Asked:
             yield slice(0, len(self.background)), self.half[asked].__getitem__
             return
         places = self.absent.places[:, asked]
-        for some in blocks(len(self.background), self._points(self.absent)):
-            factors = self._factors(self.absent, self.background[some])
+        for number, some in enumerate(blocks(len(self.background), self._points(self.absent))):
+            known = number < len(self.tables)
+            factors = (
+                self.tables[number] if known else self._factors(self.absent, self.background[some])
+            )
             shape = len(self.expansion.supports), some.stop - some.start
 
             def half_of(
@@ -136,14 +161,17 @@ class _Asked:
 
             yield some, half_of
 
-    def _mean(
-        self, kernel: NDArray[Any], half: NDArray[Any], weights: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """From both halves of the kernel to v (n_rows, n_coalitions, n_told)."""
+    def _fill(self, margins: NDArray[np.float64], kernel: NDArray[Any], half: NDArray[Any]) -> None:
+        """From both halves of the kernel to margins (n_coalitions, n_rows, n_background, ...)."""
         rows_first = kernel.transpose(0, 2, 1)
-        each = [rows_first[..., own] @ half[:, own] for own in self.expansion.supports_of()]
-        margins = np.stack(each, axis=-1).astype(np.float64, copy=False)
-        margins += self.expansion.intercepts  # (coalitions, rows, background, margins)
+        for number, own in enumerate(self.expansion.supports_of()):
+            margins[..., number] = rows_first[..., own] @ half[:, own]
+
+    def _mean(
+        self, margins: NDArray[np.float64], weights: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """From margins without their intercepts to v (n_rows, n_coalitions, n_told)."""
+        margins += self.expansion.intercepts
         outputs = margins if self._link is None else self._link(margins)
         return np.asarray(np.einsum("b,crbo->rco", weights, outputs))
 
@@ -164,6 +192,11 @@ class _Asked:
         kernels = n_supports * (n_rows if self.half is not None else n_rows + n_background)
         outputs = n_rows * n_background * max(self._n_told, len(self.expansion.ends))
         return max(1, min(IN_CACHE, self.room) // max(kernels, outputs))
+
+    def _n_linked(self, at_once: int, n_rows: int, weights: NDArray[np.float64]) -> int:
+        """Coalitions whose margins become outputs at a time: enough to be worth the calls."""
+        outputs = n_rows * len(weights) * max(self._n_told, len(self.expansion.ends))
+        return max(at_once, min(LINKED, self.room) // outputs)
 
     def _points(self, forms: Forms) -> int:
         """Points whose tables with all supports stay in the cache, and within bounds."""

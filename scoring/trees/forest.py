@@ -158,7 +158,11 @@ class Forest:
 
     def goes_left(self, columns: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Return where rows (n_rows, n_columns) go at every inner node; (n_inner, n_rows)."""
-        tested = np.ascontiguousarray(self.rounded(columns).T)[self.columns]
+        return self.lets_left(self.rounded(columns))
+
+    def lets_left(self, columns: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Return the same for rows that are rounded already."""
+        tested = np.ascontiguousarray(columns.T)[self.columns]
         left: NDArray[np.bool_] = tested <= self.thresholds[:, np.newaxis]
         missing = np.isnan(tested) if np.isnan(columns).any() else None
         if self.zero_is_missing is not None:
@@ -202,15 +206,34 @@ class Forest:
 
     def answers(self, columns: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return what the trees add up to, (n_rows, n_outputs), added in the trees' order."""
-        leaves = self.reached(columns)
-        n_outputs = len(self.base)
-        total = np.zeros((len(columns), n_outputs))
-        n_values = self.values.shape[1]
-        first = self.outputs[leaves[:, 0]] if len(columns) else np.zeros(self.n_trees, np.int32)
-        for output in np.unique(first):
-            own = self.values[leaves[first == output]]  # (trees, n_rows, n_values)
-            total[:, output : output + n_values] += np.add.reduce(own, axis=0)
+        return self.total(self.reached(columns))
+
+    def total(self, leaves: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return what trees add up to, (n_rows, n_outputs), from the leaves (n_trees, n_rows)."""
+        n_outputs, n_values = len(self.base), self.values.shape[1]
+        total = np.zeros((leaves.shape[1], n_outputs))
+        for output, some in self._by_output:
+            own = self.values[leaves[some]]  # (trees, n_rows, n_values)
+            # A sum of one row would be added in pairs, and differ from that of many.
+            total[:, output : output + n_values] += np.add.accumulate(own, axis=0)[-1]
         return np.asarray(total / self.scale + self.base)
+
+    @cached_property
+    def trees_of_leaves(self) -> NDArray[np.int64]:
+        """The tree of each leaf, (n_leaves,)."""
+        found, here = [], np.arange(self.n_trees)
+        for level in self.levels:
+            found.append(here[level.leaves])
+            here = np.tile(here[level.inner], 2)
+        return np.concatenate(found)
+
+    @cached_property
+    def _by_output(self) -> tuple[tuple[int, NDArray[np.intp]], ...]:
+        """The first output that trees add to, and which trees."""
+        first = np.empty(self.n_trees, dtype=np.int64)
+        first[self.trees_of_leaves] = self.outputs
+        outputs = np.unique(first).tolist()
+        return tuple((output, np.flatnonzero(first == output)) for output in outputs)
 
 
 def forest_of(

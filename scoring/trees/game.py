@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -10,9 +11,11 @@ from numpy.typing import NDArray
 
 from scoring.errors import ModelError
 from scoring.games.game import blocks
+from scoring.trees.bins import FEW, Bins, bins_of
 from scoring.trees.deep import Deep, Met
+from scoring.trees.entries import Entries, entries_of
 from scoring.trees.forest import Forest
-from scoring.trees.paths import MOST_PLAYERS, Paths
+from scoring.trees.paths import MOST_PLAYERS, NOBODY, Paths
 from scoring.trees.shares import pair_shares, shares
 from scoring.trees.spread import count, spread
 from scoring.trees.tables import CACHED, CAP_BYTES, Tables, tables_of, within
@@ -66,25 +69,47 @@ class TreeGame:
 
     def outputs(self, columns: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return what the trees add up to, (n_rows, n_outputs)."""
-        return answers(self.forest, columns)
+        if not self._whole:
+            return answers(self.forest, columns)
+        answer = np.empty((len(columns), self.n_outputs))
+        for some in blocks(len(columns), max(1, CACHED // self.forest.n_leaves)):
+            answer[some] = self._total(self._failed(columns[some]))
+        return answer
 
     def values(self, columns: NDArray[np.float64], block_bytes: int) -> NDArray[np.float64]:
         """Explain rows; see `scoring.games.exact`."""
         answer = np.zeros((len(columns), self.n_outputs, self.n_players))
         if len(self.tables.leaves):
-            numbers = min(CACHED, block_bytes // 32)
-            for some in blocks(len(columns), max(1, numbers // max(1, len(self._keys)))):
-                answer[some] = self._looked_up(columns[some])
+            for some in self._looked_up_rows(len(columns), block_bytes):
+                answer[some] = self._looked_up(self._failed(columns[some]))
         if self._chosen.any():
             for some in blocks(len(columns), self._walked_rows(block_bytes)):
                 answer[some] += self._walked(columns[some])
         return np.asarray(answer.transpose(0, 2, 1))
+
+    def outputs_and_values(
+        self, columns: NDArray[np.float64], block_bytes: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return both, see `scoring.games.exact`; leaves that have tables are found once."""
+        if not self._whole:
+            return self.outputs(columns), self.values(columns, block_bytes)
+        outputs = np.empty((len(columns), self.n_outputs))
+        values = np.empty((len(columns), self.n_outputs, self.n_players))
+        for some in self._looked_up_rows(len(columns), block_bytes):
+            failed = self._failed(columns[some])
+            outputs[some], values[some] = self._total(failed), self._looked_up(failed)
+        return outputs, np.asarray(values.transpose(0, 2, 1))
 
     def without_background(self) -> TreeGame:
         """Return the same game without the background's rows, if tables are all that is needed."""
         if self._chosen.any():
             return self
         return replace(self, background=self.background[:0], weights=self.weights[:0])
+
+    @property
+    def has_interactions(self) -> bool:
+        """Whether the background's rows, which interactions need, are still there."""
+        return len(self.weights) > 0
 
     def interactions(self, columns: NDArray[np.float64], block_bytes: int) -> NDArray[np.float64]:
         """Return interaction values; see `scoring.games.exact`.
@@ -94,7 +119,7 @@ class TreeGame:
         ModelError
             The background's rows were left out.
         """
-        if not len(self.weights):
+        if not self.has_interactions:
             raise ModelError(
                 "interaction values need the background's rows, which this explainer was distilled "
                 "without. Distil it with interactions=True."
@@ -141,30 +166,52 @@ class TreeGame:
         return Deep(self.paths, self._chosen, self.background, self.weights, self.n_players)
 
     @cached_property
-    def _keys(self) -> NDArray[np.int64]:
-        """Where the tables' entries go: output and player, (n_entries,)."""
-        leaves = self.tables.leaves
-        keys = self.forest.outputs[leaves, np.newaxis] * self.n_players
-        keys = keys + self.paths.players[leaves]
-        return np.asarray(keys[self.paths.players[leaves] >= 0], dtype=np.int64)
+    def _whole(self) -> bool:
+        """Whether every leaf has a table."""
+        return len(self.tables.leaves) == self.forest.n_leaves
 
     @cached_property
-    def _entry_leaves(self) -> NDArray[np.int64]:
-        return self.tables.leaves.repeat(self.tables.n_players)
+    def _bins(self) -> Bins | None:
+        return bins_of(self.paths, self.tables.leaves)
 
-    def _looked_up(self, columns: NDArray[np.float64]) -> NDArray[np.float64]:
+    @cached_property
+    def _entries(self) -> Entries:
+        leaves = self.tables.leaves
+        players = self.paths.players[leaves]
+        leaf, bit = np.nonzero(players != NOBODY)
+        keys = self.forest.outputs[leaves[leaf]].astype(np.int64) * self.n_players
+        keys += players[leaf, bit]
+        return entries_of(leaf, bit, keys)
+
+    def _looked_up_rows(self, n_rows: int, block_bytes: int) -> Iterator[slice]:
+        numbers = min(CACHED, block_bytes // 32)
+        return blocks(n_rows, max(1, numbers // max(1, len(self._entries.leaf))))
+
+    def _failed(self, columns: NDArray[np.float64]) -> NDArray[np.integer]:
+        """Which players of the leaves with tables rows fail, as bits; (n_rows, n_tabled)."""
+        if len(columns) <= FEW and self._bins is not None:
+            return self._bins.failed(self.forest.rounded(columns))
+        failed = self.paths.failed(self.forest.goes_left(columns))
+        return np.ascontiguousarray(failed[self.tables.leaves].T)
+
+    def _total(self, failed: NDArray[np.integer]) -> NDArray[np.float64]:
+        """The outputs of rows (n_rows, n_outputs): a row reaches the leaf that it fails nowhere."""
+        row, found = np.nonzero(failed == 0)
+        reached = np.empty((self.forest.n_trees, len(failed)), dtype=np.int64)
+        leaves = self.tables.leaves[found]
+        reached[self.forest.trees_of_leaves[leaves], row] = leaves
+        return self.forest.total(reached)
+
+    def _looked_up(self, failed: NDArray[np.integer]) -> NDArray[np.float64]:
         """(n_rows, n_outputs, n_players) from the tables."""
-        n_rows, size = len(columns), self.n_outputs * self.n_players
-        entries = self.tables.look_up(self.paths.passed(columns)[self.tables.leaves])
-        keys = self._keys
-        if n_rows > 1:
-            keys = (keys + size * np.arange(n_rows)[:, np.newaxis]).ravel()
-        total = np.zeros(n_rows * size)
-        for k, factors in enumerate(self._factors):
-            paid = entries  # the tables hold the only factor already
+        n_rows, entries = len(failed), self._entries
+        total = np.zeros((n_rows, self.n_outputs * self.n_players))
+        found = self.tables.look_up(failed, entries.leaf, entries.bit)
+        for k, factors in enumerate(self._factors if len(entries.key) else ()):
+            paid = found  # the tables hold the only factor already
             if len(self._factors) > 1:
-                paid = entries * factors[self._entry_leaves]
-            total += np.bincount(keys + k * self.n_players, paid.ravel(), n_rows * size)
+                paid = found * factors[self.tables.leaves[entries.leaf]]
+            total[:, entries.key + k * self.n_players] += entries.sums(paid)
         return self._all_outputs(total.reshape(n_rows, self.n_outputs, self.n_players))
 
     def _walked(self, columns: NDArray[np.float64]) -> NDArray[np.float64]:

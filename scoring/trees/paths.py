@@ -77,34 +77,49 @@ class Paths:
 
         Bits above the path's players are not set. The integers are as narrow as they can be.
         """
-        forest, n_rows = self.forest, len(columns)
-        left = forest.goes_left(columns)
-        failed = np.zeros((forest.n_trees, n_rows), dtype=self._dtype)
-        answer = np.empty((forest.n_leaves, n_rows), dtype=self._dtype)
+        answer = self.failed(self.forest.goes_left(columns))
+        np.bitwise_xor(answer, self._everybody[:, np.newaxis], out=answer)
+        return answer
+
+    def failed(
+        self, left: NDArray[np.bool_], counts: NDArray[np.bool_] | None = None
+    ) -> NDArray[np.integer]:
+        """Return which players of a leaf's path rows fail, as bits; (n_leaves, n_rows).
+
+        Parameters
+        ----------
+        left : bool (n_inner, n_rows), where rows go left.
+        counts : bool (n_inner,), the nodes that can be failed at; None for all.
+        """
+        forest, n_rows = self.forest, left.shape[1]
+        flags = self._flags if counts is None else np.where(counts, self._flags, 0)
+        failed = np.zeros((forest.n_trees, n_rows), dtype=self.dtype)
+        answer = np.empty((forest.n_leaves, n_rows), dtype=self.dtype)
         for level in forest.levels:
             n_inner, n_leaves = len(level.inner), len(level.leaves)
             answer[level.first_leaf : level.first_leaf + n_leaves] = failed[level.leaves]
             if not n_inner:
                 break
             here = slice(level.first_inner, level.first_inner + n_inner)
-            above, bit = failed[level.inner], self._flags[here, np.newaxis]
-            failed = np.empty((2 * n_inner, n_rows), dtype=self._dtype)
-            miss = np.multiply(left[here], bit, dtype=self._dtype)  # of those that go right
+            above, bit = failed[level.inner], flags[here, np.newaxis]
+            failed = np.empty((2 * n_inner, n_rows), dtype=self.dtype)
+            miss = np.multiply(left[here], bit, dtype=self.dtype)  # of those that go right
             np.bitwise_or(above, miss, out=failed[n_inner:])
             np.bitwise_xor(miss, bit, out=miss)
             np.bitwise_or(above, miss, out=failed[:n_inner])
-        np.bitwise_xor(answer, self._everybody[:, np.newaxis], out=answer)
         return answer
 
     @cached_property
-    def _dtype(self) -> type[np.signedinteger]:
+    def dtype(self) -> np.dtype[np.integer]:
+        """The narrowest integers for the bits of a leaf's players; none needs all of 64."""
         n_bits = self.players.shape[1]
-        return np.int16 if n_bits < 16 else np.int32 if n_bits < 32 else np.int64
+        words = ((8, np.uint8), (16, np.uint16), (32, np.uint32), (64, np.int64))
+        return np.dtype(next(word for most, word in words if n_bits <= most))
 
     @cached_property
     def _flags(self) -> NDArray[np.integer]:
-        return np.left_shift(1, self.bits.astype(np.int64)).astype(self._dtype)
+        return np.left_shift(1, self.bits.astype(np.int64)).astype(self.dtype)
 
     @cached_property
     def _everybody(self) -> NDArray[np.integer]:
-        return (np.left_shift(1, self.n_players) - 1).astype(self._dtype)
+        return (np.left_shift(1, self.n_players) - 1).astype(self.dtype)

@@ -50,38 +50,30 @@ class Tables:
     entries: NDArray[np.float64]
 
     @cached_property
-    def groups(self) -> tuple[tuple[slice, int, NDArray[np.float64]], ...]:
-        """Leaves with the same number d of players: which, d, and lines (n * 2**d, d)."""
-        found, start = [], 0
-        for d in np.unique(self.n_players).tolist():
-            first, last = np.searchsorted(self.n_players, [d, d + 1]).tolist()
-            size = (last - first) * d << d
-            lines = self.entries[start : start + size].reshape(-1, max(d, 1))
-            start += size
-            if d:
-                found.append((slice(first, last), d, lines))
-        return tuple(found)
+    def starts(self) -> NDArray[np.int64]:
+        """Where each leaf's table begins, (n_tabled,)."""
+        sizes = self.n_players << self.n_players
+        return np.asarray(np.cumsum(sizes) - sizes)
 
-    def look_up(self, passed: NDArray[np.integer]) -> NDArray[np.float64]:
-        """Return what the leaves' players get; (n_rows, n_entries), leaf by leaf.
+    @cached_property
+    def _last_lines(self) -> NDArray[np.int64]:
+        """Where the line of those who pass everything begins, (n_tabled,)."""
+        return np.asarray(self.starts + ((1 << self.n_players) - 1) * self.n_players)
+
+    def look_up(
+        self, failed: NDArray[np.integer], leaf: NDArray[np.int64], bit: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """Return what players of leaves get, (n_rows, n_entries).
 
         Parameters
         ----------
-        passed : (n_tabled, n_rows), the players that rows pass, as bits.
+        failed : (n_rows, n_tabled), the players that rows fail, as bits.
+        leaf, bit : (n_entries,), the tabled leaf and its player.
         """
-        n_rows = passed.shape[1]
-        answer = np.empty((n_rows, int(self.n_players.sum())))
-        start = 0
-        for which, d, lines in self.groups:
-            n = which.stop - which.start
-            line = (np.arange(n) << d) + passed[which].T  # (n_rows, n)
-            found = answer[:, start : start + n * d]
-            if n_rows == 1:
-                np.take(lines, line[0], axis=0, out=found.reshape(n, d), mode="clip")
-            else:
-                found[:] = lines[line.ravel()].reshape(n_rows, n * d)
-            start += n * d
-        return answer
+        lines = self._last_lines - failed * self.n_players
+        place = lines.take(leaf, axis=1)
+        place += bit
+        return self.entries.take(place)
 
 
 def within(n_players: NDArray[np.int64], cap_bytes: int) -> NDArray[np.int64]:

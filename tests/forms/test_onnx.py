@@ -9,7 +9,8 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from scoring.background import whole
 from scoring.errors import ArtifactError, ArtifactUnsupported, ParameterError
 from scoring.forms import order
-from scoring.forms.onnx import OnnxModel, usable_cpus
+from scoring.forms.onnx import OnnxModel
+from scoring.machine import usable_cpus
 from scoring.predictor import adapt
 from scoring.schema import FeatureSchema
 from scoring.table import Table

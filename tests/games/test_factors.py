@@ -10,8 +10,8 @@ from sklearn.svm import SVC
 
 from scoring.explainers import TabularExplainer
 from scoring.games import layered, precision, rbf
-from scoring.games.factors import Factors, Forms
-from scoring.games.game import players_of
+from scoring.games.factors import Factors, Forms, Memory
+from scoring.games.game import even_blocks, players_of
 from scoring.games.layers import Layers
 from scoring.games.masked import MaskedGame
 
@@ -34,6 +34,33 @@ def test_factors_are_exponentials_of_sums(n_players, n_coalitions, seed):
         assert found.dtype == kind
         assert forms.numbers(1) <= n_coalitions
         np.testing.assert_allclose(found, expected, rtol=rounding, atol=1e-12)
+
+
+def test_memory_is_used_again_and_changes_nothing():
+    rng = np.random.default_rng(2)
+    forms = Forms.of(rng.random((300, 13)) < 0.5)
+    memory = Memory(2)
+    for n_pairs, n_some, kind in ((7, 300, np.float64), (3, 40, np.float64), (9, 90, np.float32)):
+        factors = Factors(forms, rng.exponential(1.0, (13, n_pairs)), kind)
+        weights = rng.normal(size=n_pairs)
+        alone = factors.at(forms.places[:, :n_some])
+        np.testing.assert_array_equal(factors.at(forms.places[:, :n_some], memory), alone)
+        factors.scale(weights)
+        weighted = factors.at(forms.places[:, :n_some], memory)
+        np.testing.assert_allclose(
+            weighted, alone * weights, rtol=1e-14 if kind is np.float64 else 1e-6
+        )
+    assert memory.of((2, 3), np.float32).base is memory.of((6,), np.float32).base
+
+
+@given(total=st.integers(0, 500), size=st.integers(1, 60))
+def test_even_blocks_cover_everything_in_as_few_as_fit(total, size):
+    found = list(even_blocks(total, size))
+    assert [i for some in found for i in range(total)[some]] == list(range(total))
+    lengths = [some.stop - some.start for some in found]
+    assert len(found) == -(-total // size)
+    assert max(lengths, default=0) <= size
+    assert max(lengths, default=0) - min(lengths, default=0) < max(2, len(found))
 
 
 def test_what_is_infinitely_far_away_leaves_nothing():
@@ -76,6 +103,26 @@ def test_what_does_not_fit_in_double_precision_is_single_and_as_good(room, monke
     np.testing.assert_array_equal(asked(rows, slice(0, 40)), found)
     alone = np.concatenate([asked(rows.take(slice(r, r + 1)), slice(0, 40)) for r in range(3)])
     np.testing.assert_allclose(alone, found, atol=2.5e-7 if room < 2**28 else 1e-13)
+
+
+@pytest.mark.parametrize("n_fit", [0, 2, 5])
+def test_factors_are_kept_for_as_many_background_rows_as_fit(n_fit, monkeypatch):
+    view, rows = machine()
+    masks = np.random.default_rng(2).random((600, 14)) < 0.5
+    n_supports, four = len(view.twin.numbers.supports), 4
+    monkeypatch.setattr(rbf, "PAIRS", n_supports * four)
+    monkeypatch.setattr(precision, "GAP", 0.0)  # double precision it is
+    a_row = 8 * n_supports * Forms.of(masks).numbers(1)
+    monkeypatch.setattr(rbf, "KEPT_BYTES", int(a_row * four * (n_fit + 0.9)))
+    asked = view.game(view.summary).prepared(masks)
+    (twin,) = (cell.cell_contents for cell in asked.__closure__ if callable(cell.cell_contents))
+    assert len(twin.tables) == n_fit
+    assert twin.half is None
+    expected = MaskedGame(view.predictor, view.summary, 2**28).values(rows, masks)
+    np.testing.assert_allclose(asked(rows, slice(0, 600)), expected, atol=1e-12)
+    np.testing.assert_array_equal(
+        asked(rows, slice(9, 77)), asked(rows, slice(0, 600))[:, slice(9, 77)]
+    )
 
 
 def test_single_precision_is_not_taken_where_it_shows(monkeypatch):

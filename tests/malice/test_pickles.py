@@ -321,7 +321,7 @@ def rewritten(loaded, **changes):
     arrays |= {id(background.weights): "array:background.weights"}
     arrays |= {id(background.table.codes): "array:background.table.codes"}
     arrays[id(loaded.predictor.model)] = "model"
-    changed = type(loaded).restore({**vars(loaded), **changes})
+    changed = type(loaded).restore({**vars(loaded), "reference": None, **changes})
     return unpickle.dumps(changed, arrays)
 
 
