@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, Field
 
-__all__ = ["ErrorDocument", "SchemaDocument", "ScoreDocument", "request_document", "responses"]
+__all__ = [
+    "ErrorDocument",
+    "ModelDocument",
+    "ModelsDocument",
+    "RowsDocument",
+    "SchemaDocument",
+    "ScoreDocument",
+    "ViolationDocument",
+    "responses",
+]
 
 Label = str | int | float | bool
 Number = float | None
@@ -19,6 +27,13 @@ class ModelDocument(BaseModel):
     name: str
     version: str
     artifact_sha256: str = Field(description="Digest of the artifact's manifest.")
+
+
+class ModelsDocument(BaseModel):
+    """Which models are served."""
+
+    default: str = Field(description="Name of the one that answers /score.")
+    models: list[ModelDocument]
 
 
 class ViolationDocument(BaseModel):
@@ -83,11 +98,88 @@ class ScoreDocument(BaseModel):
     background_error: Number = Field(
         description="Relative RMS error that a summary of the background costs, if measured."
     )
+    explained_rows: list[int] | None = Field(
+        None,
+        description="Places of the rows that are explained, if some are not: values, errors, gaps, "
+        "remainders and reasons are of these only.",
+    )
+    explained_classes: list[str] | None = Field(
+        None,
+        description="Per explained row the class that its values are for, if each has its own; "
+        "its base value stands in that class's place.",
+    )
+    top_features: list[Any] | None = Field(
+        None, description="Nested like the values: whose they are, if only the strongest are told."
+    )
+    interaction_values: list[Any] | None = Field(
+        None,
+        description="Nested like the values, with one more axis of features: half of what a pair "
+        "does together on each side of the diagonal, so that a line sums to its feature's value.",
+    )
     remainder: list[list[Number]] | None = Field(
         None, description="Per row and output what unlisted features add up to; if some are."
     )
     reason_codes: list[list[ReasonDocument]] | None = Field(
         None, description="Per row the reasons to tell, the strongest first; if there are texts."
+    )
+    warnings: list[ViolationDocument] = Field(description="What was accepted but is unusual.")
+    errors: list[RowErrorDocument] = Field(description="Rows with null in their answer.")
+    model: ModelDocument
+
+
+class OutputExplanation(BaseModel):
+    """Why a row has an output."""
+
+    base_value: Number = Field(description="What the model says of the background.")
+    output: Number = Field(description="What it says of the row.")
+    values: dict[str, Number] = Field(description="By feature; the strongest first under top_k.")
+    standard_errors: dict[str, Number] | None = Field(
+        None, description="By feature: what sampling coalitions leaves unsure; if it was sampled."
+    )
+    remainder: Number = Field(
+        None, description="What unlisted features add up to; if some are not listed."
+    )
+    interaction_values: list[list[Number]] | None = Field(
+        None, description="By two of `features`; if they are asked for."
+    )
+
+
+class RowDocument(BaseModel):
+    """One row of the `rows` layout."""
+
+    index: Label = Field(description="The row's label, as it came.")
+    prediction: Any = Field(description="What the model's own `predict` answers.")
+    probabilities: dict[str, Number] | None = Field(
+        description="By class; null where the model has none."
+    )
+    explanation: dict[str, OutputExplanation] | None = Field(
+        description="By output; null where the row was not to be explained."
+    )
+    additivity_gap: Number = Field(
+        description="|base value + sum of values - output|, the largest of all outputs."
+    )
+    reason_codes: list[ReasonDocument] | None = Field(
+        None, description="The reasons to tell, the strongest first; if there are texts."
+    )
+
+
+class RowsDocument(BaseModel):
+    """The `rows` layout: one object for each row, and what all rows share."""
+
+    rows: list[RowDocument]
+    features: list[str]
+    classes: list[str] = Field(description="The outputs that are explained.")
+    output_space: str = Field(description="probability, margin or value.")
+    method: str
+    coalitions_used: int
+    standard_errors: float | None = Field(
+        None, description="One for all values, if rows do not have their own: 0 for exact values."
+    )
+    interval: IntervalDocument | None = Field(
+        description="How wide an interval is; null where the standard errors are 0 or null."
+    )
+    background_error: Number = Field(
+        description="Relative RMS error that a summary of the background costs, if measured."
     )
     warnings: list[ViolationDocument] = Field(description="What was accepted but is unusual.")
     errors: list[RowErrorDocument] = Field(description="Rows with null in their answer.")
@@ -144,45 +236,3 @@ class ErrorDocument(BaseModel):
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Document refusals."""
     return {status: {"model": ErrorDocument} for status in statuses}
-
-
-OPTIONS = [
-    {
-        "name": "output_space",
-        "in": "query",
-        "description": "One of the model's `output_spaces`; by default the first.",
-        "schema": {"type": "string", "enum": ["probability", "margin", "value"]},
-    },
-    {
-        "name": "deadline_ms",
-        "in": "query",
-        "description": "When to stop asking about coalitions: values come from a shorter design "
-        "then, with larger standard errors. Exact values are not cut short.",
-        "schema": {"type": "number", "exclusiveMinimum": 0, "maximum": 600_000},
-    },
-]
-
-
-def request_document(samples: Mapping[str, dict[str, dict[str, Any]]]) -> dict[str, Any]:
-    """Document the rows that `/score` takes, with a sample of each model in `samples`."""
-    orientations = [
-        {"type": "object", "title": "columns", "description": '{"age": {"0": 31, "1": 54}, ...}'},
-        {"type": "array", "title": "records", "items": {"type": "object"}},
-        {
-            "type": "object",
-            "title": "split",
-            "required": ["columns", "data"],
-            "properties": {
-                "columns": {"type": "array", "items": {"type": "string"}},
-                "index": {"type": "array", "items": {}},
-                "data": {"type": "array", "items": {"type": "array", "items": {}}},
-            },
-        },
-    ]
-    # As lists: FastAPI drops a null that is the value of a key.
-    examples = {
-        name: {"value": {column: list(rows.values()) for column, rows in sample.items()}}
-        for name, sample in samples.items()
-    }
-    content = {"application/json": {"schema": {"anyOf": orientations}, "examples": examples}}
-    return {"requestBody": {"required": True, "content": content}, "parameters": OPTIONS}

@@ -7,17 +7,15 @@ from collections.abc import Sequence
 
 import click
 
-from scoring.errors import RowsError, ShapserveError
 from service.cli.distil import distil
+from service.cli.failures import FORESEEN, told
+from service.cli.fetch import fetch
 from service.cli.inspect import inspect
+from service.cli.key import key
 from service.cli.score import score
 from service.cli.serve import serve
 
 __all__ = ["main", "run"]
-
-_SHOWN_VIOLATIONS = 5
-_OFFLINE = {"joblib", "pandas", "pyarrow", "scipy", "shap", "sklearn", "skl2onnx", "skops", "tqdm"}
-"""What a serving installation does without."""
 
 _CONTEXT = {"auto_envvar_prefix": "SHAPSERVE", "help_option_names": ["-h", "--help"]}
 
@@ -28,7 +26,7 @@ def cli() -> None:
     """Predictions and, for every row, why: distil an explainer, serve it, score with it."""
 
 
-for command in (distil, serve, score, inspect):
+for command in (distil, fetch, serve, score, inspect, key):
     cli.add_command(command)
 
 
@@ -44,23 +42,13 @@ def run(arguments: Sequence[str]) -> int:
     except click.exceptions.NoArgsIsHelpError as exc:
         exc.show()
         return exc.exit_code
-    except click.ClickException as exc:
-        return _fail(exc.format_message(), exc.exit_code)
-    except RowsError as exc:
-        shown = [str(violation) for violation in exc.violations[:_SHOWN_VIOLATIONS]]
-        more = exc.total - len(shown)
-        shown += [f"and {more} more"] if more > 0 else []
-        return _fail("the rows do not fit the schema: " + "; ".join(shown))
-    except ShapserveError as exc:
-        return _fail(str(exc))
-    except ModuleNotFoundError as exc:
-        if exc.name not in _OFFLINE:
-            raise
-        return _fail(f"{exc.name} is not installed here: pip install 'shapserve[distil]'")
     except click.Abort:
         return _fail("interrupted", 130)
-    except OSError as exc:
-        return _fail(": ".join(filter(None, [exc.filename, exc.strerror or str(exc)])))
+    except FORESEEN as exc:
+        message = told(exc)
+        if message is None:
+            raise
+        return _fail(message, exc.exit_code if isinstance(exc, click.ClickException) else 1)
     return done if isinstance(done, int) else 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -38,6 +39,9 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 @option("--groups", type=_FILE, help="Per name a list of features that are one player: .json.")
 @option("--validation", type=_FILE, help="Held-out rows to measure on: .csv or .parquet.")
 @option("--background", type=click.IntRange(1), help="Rows that a longer file is summarised to.")
+@option(
+    "--baseline", multiple=True, metavar="NAME=FILE", help="Rows to explain against on request."
+)
 @option("--seed", type=int, default=0, help="Seed of the design.")
 @option("--exist-ok", is_flag=True, help="Overwrite an artifact that is there.")
 @option("--progress/--no-progress", default=True, help="Show how far it is.")
@@ -79,11 +83,23 @@ def distil(
         n_coalitions=knobs["coalitions"],
         random_state=knobs["seed"],
         reason_codes=_reasons(knobs["reason_codes"]) if knobs["reason_codes"] else None,
+        baselines=_baselines(knobs["baseline"], list(rows.columns)),
         name=knobs["name"],
         version=knobs["version"],
         progress=knobs["progress"],
     )
     click.echo(save(scoring_explainer, output, exist_ok=knobs["exist_ok"]))
+
+
+def _baselines(given: Sequence[str], columns: list[str]) -> dict[str, pd.DataFrame]:
+    """Rows by name, from NAME=FILE."""
+    found: dict[str, pd.DataFrame] = {}
+    for text in given:
+        name, equals, path = text.partition("=")
+        if not equals or name in found:
+            raise click.ClickException(f"--baseline {text} must be NAME=FILE, each name once.")
+        found[name] = _chosen(Path(path), columns, [])
+    return found
 
 
 def _reasons(path: Path) -> ReasonCodes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import click
@@ -43,21 +44,28 @@ def _setting_option(name: str, field: FieldInfo) -> Callable[[C], C]:
     note = f"env var: {ENV_PREFIX}{name.upper()}"
     if several:
         note += ", with spaces or commas between"
-    elif field.default is not None:
+    elif field.default not in (None, False):
         note += f"; default: {field.default}"
     return click.option(
         f"--{name.replace('_', '-')}",
         multiple=several,
+        is_flag=field.annotation is bool,
+        default=None,  # so that what is not given is left to the environment
         help=f"{field.description}  [{note}]",
         metavar=_metavar(field.annotation),
         allow_from_autoenv=False,
     )
 
 
-def _metavar(annotation: Any) -> str:
+def _metavar(annotation: Any) -> str | None:
     if get_origin(annotation) is Literal:
         return "|".join(get_args(annotation))
-    return "INTEGER" if int in {annotation, *get_args(annotation)} else "TEXT"
+    kinds = {annotation, *get_args(annotation)}
+    if bool in kinds:
+        return None
+    if Path in kinds:
+        return "PATH"
+    return "INTEGER" if int in kinds else "NUMBER" if float in kinds else "TEXT"
 
 
 def read_settings(settings: type[S], given: dict[str, Any]) -> S:

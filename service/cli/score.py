@@ -60,9 +60,12 @@ def _read(path: Path, schema: FeatureSchema, drop: Sequence[str]) -> codec.Rows:
     if path.suffix.lower() == ".json":
         body = path.read_bytes()
         try:
-            return codec.to_rows(body, schema, max_rows=len(body))
+            rows = codec.to_rows(body, schema, max_rows=len(body))
         except Refusal as exc:
             raise click.ClickException(f"{path}: {exc.message}") from exc
+        if rows.options:
+            raise click.ClickException(f"{path} has options, which only POST /score takes.")
+        return rows
     text = [f.name for f in schema.features if f.is_category and isinstance(f.categories[0], str)]
     frame = read_frame(path, text).drop(columns=list(drop), errors="ignore")
     return codec.Rows(schema.encode(frame), frame.index.tolist())

@@ -17,12 +17,14 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any
 
+from numpy.typing import NDArray
+
 from scoring.encode import Violations
 from scoring.errors import LISTED_VIOLATIONS
 from service.codec.json_text import RepeatedKeys
 from service.errors import TooManyRows
 
-__all__ = ["Columns", "read"]
+__all__ = ["Columns", "check_count", "check_names", "read"]
 
 _SPLIT = {"columns", "index", "data"}
 _SUGGESTIONS = 20  # near misses looked for in one body, among as many names
@@ -37,7 +39,7 @@ class Columns:
     the structural rules that the body breaks.
     """
 
-    values: dict[str, Sequence[Any]] = field(default_factory=dict)
+    values: dict[str, Sequence[Any] | NDArray[Any]] = field(default_factory=dict)
     index: Sequence[Any] = ()
     broken: Violations = field(default_factory=Violations)
 
@@ -69,8 +71,10 @@ def _is_split(body: dict[str, Any], names: Sequence[str]) -> bool:
 def _read_columns(
     body: dict[str, Any], names: Sequence[str], max_rows: int, found: Columns
 ) -> None:
+    if _read_plain_columns(body, names, max_rows, found):
+        return
     repeated = body.repeated if isinstance(body, RepeatedKeys) else ()
-    _check_names([*body, *repeated], names, found.broken)
+    check_names([*body, *repeated], names, found.broken)
     known, labels = set(names), None
     for name, column in body.items():
         if name not in known:
@@ -79,13 +83,30 @@ def _read_columns(
         if keys is None:
             continue
         if labels is None:
-            _check_count(len(keys), max_rows, found.broken)
+            check_count(len(keys), max_rows, found.broken)
             labels = found.index = keys
         values = _in_order(column, keys, labels)
         if values is None:
             found.broken.add(None, name, "must have the same rows as the first column")
         else:
             found.values[name] = values
+
+
+def _read_plain_columns(
+    body: dict[str, Any], names: Sequence[str], max_rows: int, found: Columns
+) -> bool:
+    """Read columns that are as pandas writes them; return whether they were."""
+    if type(body) is not dict or len(body) != len(names) or not all(map(body.__contains__, names)):
+        return False
+    if set(map(type, body.values())) != {dict}:
+        return False
+    labels = list(next(iter(body.values())))
+    if any(list(column) != labels for column in body.values()):
+        return False
+    check_count(len(labels), max_rows, found.broken)
+    found.index = labels
+    found.values = {name: list(body[name].values()) for name in names}
+    return True
 
 
 def _labels(name: str, column: Any, broken: Violations) -> Sequence[Any] | None:
@@ -115,7 +136,7 @@ def _in_order(
 
 
 def _read_records(records: list[Any], names: Sequence[str], max_rows: int, found: Columns) -> None:
-    _check_count(len(records), max_rows, found.broken)
+    check_count(len(records), max_rows, found.broken)
     found.index = range(len(records))
     try:
         if set(map(type, records)) == {dict} and set(map(len, records)) == {len(names)}:
@@ -130,7 +151,7 @@ def _list_broken_records(records: list[Any], names: Sequence[str], found: Column
     for row, record in enumerate(records):
         if isinstance(record, dict):
             repeated = record.repeated if isinstance(record, RepeatedKeys) else ()
-            _check_names([*record, *repeated], names, found.broken, row)
+            check_names([*record, *repeated], names, found.broken, row)
         else:
             found.broken.add(row, None, "must be an object of columns and values")
     if all(isinstance(record, dict) for record in records):
@@ -145,13 +166,13 @@ def _read_split(body: dict[str, Any], names: Sequence[str], max_rows: int, found
         found.broken.add(None, None, "split orientation has columns, index and data, each once")
     named = isinstance(header, list) and all(isinstance(name, str) for name in header)
     if named:
-        _check_names(header, names, found.broken)
+        check_names(header, names, found.broken)
     else:
         found.broken.add(None, None, "columns must be a list of column names")
     if not isinstance(data, list):
         found.broken.add(None, None, "data must be a list of rows")
         return
-    _check_count(len(data), max_rows, found.broken)
+    check_count(len(data), max_rows, found.broken)
     found.index = _split_index(index, len(data), found.broken)
     if named and _is_rectangular(data, len(header), found.broken):
         columns = dict(zip(header, zip(*data, strict=True), strict=False))
@@ -176,14 +197,15 @@ def _is_rectangular(data: list[Any], width: int, broken: Violations) -> bool:
     return False
 
 
-def _check_count(n_rows: int, max_rows: int, broken: Violations) -> None:
+def check_count(n_rows: int, max_rows: int, broken: Violations) -> None:
+    """Refuse too many rows, and note where there are none."""
     if n_rows > max_rows:
         raise TooManyRows(max_rows)
     if n_rows == 0:
         broken.add(None, None, "there must be at least one row")
 
 
-def _check_names(
+def check_names(
     given: Sequence[str], names: Sequence[str], broken: Violations, row: int | None = None
 ) -> None:
     """Note missing, repeated and unknown columns; unknown ones by their place, never by name."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
 from typing import Any
 
 import orjson
@@ -13,60 +12,70 @@ from scoring.encode import Violations
 from scoring.errors import RowsError
 from scoring.schema import FeatureSchema
 from scoring.table import Table
+from service.codec.arrow_columns import read_arrow
+from service.codec.csv_text import read_csv
+from service.codec.envelope import open_envelope
 from service.codec.json_text import parse
+from service.codec.media import ARROW, CSV, JSON
 from service.codec.orientations import Columns, read
-from service.errors import UnsupportedMedia
+from service.codec.structure import check_structure
 
-__all__ = ["Rows", "check_media_type", "to_rows"]
+__all__ = ["Rows", "checked", "to_rows"]
+
+_TOO_LARGE = 2.0**63
 
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """A request's rows: the checked table, and the label of each row."""
+    """A request's rows: the checked table, the label of each row, and the envelope's options."""
 
     table: Table
     index: Sequence[Any]
+    options: Mapping[str, Any] | None = None
 
 
-def check_media_type(headers: Mapping[str, str]) -> None:
-    """Refuse a body that is not plain JSON in UTF-8, before it is read.
-
-    Raises
-    ------
-    UnsupportedMedia
-        Another content type, character set or content encoding.
-    """
-    kind, *parameters = headers.get("content-type", "").split(";")
-    if kind.strip().lower() != "application/json":
-        raise UnsupportedMedia("Send the rows with the header Content-Type: application/json.")
-    for parameter in parameters:
-        name, _, value = parameter.partition("=")
-        charset = value.strip().strip('"').lower()
-        if name.strip().lower() == "charset" and charset not in {"utf-8", "utf8", "us-ascii"}:
-            raise UnsupportedMedia("Send JSON in UTF-8; other character sets are not read.")
-    if headers.get("content-encoding", "identity").strip().lower() not in {"", "identity"}:
-        message = "Send the body uncompressed, without Content-Encoding."
-        raise UnsupportedMedia(message, {"Accept-Encoding": "identity"})
-
-
-def to_rows(body: bytes, schema: FeatureSchema, max_rows: int) -> Rows:
+def to_rows(body: bytes, schema: FeatureSchema, max_rows: int, media_type: str = JSON) -> Rows:
     """Read and check a body.
 
+    Parameters
+    ----------
+    media_type : what the body is, of `MEDIA_TYPES`.
+
     Raises
     ------
-    BrokenBody, TooManyRows
-        It cannot be read as JSON, or is too long.
+    BrokenBody, UnreadableBody, UnsupportedMedia, TooManyRows, TooManyValues
+        It cannot be read as what it says to be, or is too long.
     RowsError
         With every rule that the rows break, the first hundred in full.
     """
-    columns = read(parse(body), schema.names, max_rows)
+    options = None
+    if media_type == CSV:
+        columns = read_csv(body, schema, max_rows)
+    elif media_type == ARROW:
+        columns = read_arrow(body, schema, max_rows)
+    else:
+        check_structure(body, schema.n_features, max_rows)
+        rows, options = open_envelope(parse(body), schema.names)
+        columns = read(rows, schema.names, max_rows)
+    return checked(columns, schema, options)
+
+
+def checked(
+    columns: Columns, schema: FeatureSchema, options: Mapping[str, Any] | None = None
+) -> Rows:
+    """Hold columns against the schema.
+
+    Raises
+    ------
+    RowsError
+    """
     _check_index(columns)
     if columns.broken.total:
         raise _all_violations(columns, schema)
     table = schema.encode_columns(columns.values)
     if table.notes:
         _check_text(columns, schema)
-    return Rows(table, columns.index)
+    return Rows(table, columns.index, options)
 
 
 def _check_index(columns: Columns) -> None:
@@ -83,7 +92,8 @@ def _can_go_back(labels: Sequence[Any]) -> bool:
     types = set(map(type, labels))
     if not types <= {str, int, float, bool}:
         return False
-    if float in types and not all(isfinite(x) for x in labels if isinstance(x, float)):
+    # Whole numbers beyond 64 bits come as floats, which are not what went.
+    if float in types and not all(abs(x) < _TOO_LARGE for x in labels if isinstance(x, float)):
         return False
     try:
         orjson.dumps(labels)

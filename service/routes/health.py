@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from fastapi import APIRouter
 
-from service.scorer import Scorer
+from service.documents import responses
+from service.drain import Drain
+from service.errors import ShuttingDown
+from service.models import Models
 
 __all__ = ["router"]
 
 
-def router(scorers: Mapping[str, Scorer]) -> APIRouter:
+def router(models: Models, drain: Drain) -> APIRouter:
     """`GET /health/live` and `GET /health/ready`."""
     routes = APIRouter(prefix="/health", tags=["health"])
 
@@ -22,9 +23,11 @@ def router(scorers: Mapping[str, Scorer]) -> APIRouter:
         return {"status": "live"}
 
     @routes.head("/ready", include_in_schema=False)
-    @routes.get("/ready")
+    @routes.get("/ready", responses=responses(503))
     async def ready() -> dict[str, str | list[str]]:
-        """Answer once every model is loaded and has scored its sample."""
-        return {"status": "ready", "models": list(scorers)}
+        """Answer once every model is loaded and has scored its sample, until SIGTERM."""
+        if drain.draining:
+            raise ShuttingDown
+        return {"status": "ready", "models": list(models)}
 
     return routes

@@ -23,6 +23,8 @@ main()
 def command(*arguments, **variables):
     """A command of this project in a process of its own, without the caller's own settings."""
     env = {k: v for k, v in os.environ.items() if not k.startswith("SHAPSERVE_")}
+    # Nobody reads a line for every request from the pipe, and no balancer has to notice the end.
+    env |= {"SHAPSERVE_DRAIN_SECONDS": "0", "SHAPSERVE_LOG_REQUESTS": "0"}
     return subprocess.Popen(
         [sys.executable, "-c", TELL_MODULES, *map(str, arguments)],
         env=env | variables,
@@ -35,15 +37,21 @@ def command(*arguments, **variables):
 @contextmanager
 def serving(*arguments, **variables):
     """Serve on a free port; yields a client and the process."""
-    process = command("serve", "--port", "0", *arguments, **variables)
-    assert process.stderr is not None  # narrows the type: command() always pipes it
+    with ready(command("serve", "--port", "0", *arguments, **variables), 30) as both:
+        yield both
+
+
+@contextmanager
+def ready(process, timeout):
+    """Wait until a server says where it is; yields a client and the process, and ends it."""
+    assert process.stderr is not None  # narrows the type: whoever starts one pipes it
     try:
         told: list[str] = []
-        while not (ready := re.search(r"ready on (http://\S+)", "".join(told[-1:]))):
+        while not (url := re.search(r"ready on (http://\S+)", "".join(told[-1:]))):
             line = process.stderr.readline()
             assert line, "".join(told)
             told.append(line)
-        with httpx.Client(base_url=ready[1], timeout=30, trust_env=False) as client:
+        with httpx.Client(base_url=url[1], timeout=timeout, trust_env=False) as client:
             yield client, process
     finally:
         process.kill()

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 
 import httpx
 import joblib
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -103,6 +104,26 @@ def numeric(tmp_path_factory):
     )
     assert distilled == 0
     return directory / "artifact"
+
+
+@pytest.fixture(scope="session")
+def of_arrays(tmp_path_factory):
+    """An artifact of which nearly all is one array: the tables of many trees."""
+    from lightgbm import LGBMClassifier
+
+    from scoring.explainers.tabular import TabularExplainer
+    from scoring.scoring_explainers import KernelScoringExplainer
+
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(4000, 12))
+    y = (x[:, :6] ** 2).sum(axis=1) + x[:, 6:].sum(axis=1) > 6
+    model = LGBMClassifier(n_estimators=150, num_leaves=63, n_jobs=1, random_state=0, verbose=-1)
+    explainer = KernelScoringExplainer(
+        TabularExplainer(model.fit(x, y), x, n_background=20, output_space="margin"), name="trees"
+    )
+    directory = artifact.save(explainer, tmp_path_factory.mktemp("arrays") / "artifact")
+    assert sum(path.stat().st_size for path in directory.rglob("*.npy")) > 90 * 2**20
+    return directory
 
 
 @pytest.fixture(scope="session")

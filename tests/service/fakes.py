@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,9 @@ from scoring.schema import FeatureSchema
 from scoring.table import Table
 from service.scorer import Scorer
 
-RAISE = -666.0
-"""An `age` at which the model raises, with the row's values in its message."""
+RAISE = -86604.25
+"""An `age` at which the model raises, with the row's values in its message. No time and no
+identifier is written like it, so that a text can be searched for it."""
 NOT_A_NUMBER = -777.0
 """An `age` at which the model answers NaN."""
 
@@ -72,11 +73,23 @@ class FakeExplainer:
     name: str
     sample: NDArray[np.float64]
     version: str = "7"
+    block_bytes: int = 2**28
+
+    def with_block_bytes(self, block_bytes: int) -> FakeExplainer:
+        return replace(self, block_bytes=block_bytes)
 
     @property
     def predictor(self) -> Predictor:
         names = ("stays", "moves")
         return Predictor(self.model, self.model.schema, "probability", names, names)
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        return self.model.schema.names
+
+    @property
+    def reference(self) -> None:
+        return None
 
     @property
     def output_spaces(self) -> tuple[OutputSpace, ...]:
@@ -86,12 +99,21 @@ class FakeExplainer:
         assert output_space == "probability"
         return self
 
-    def score(self, rows: Table, deadline_ms: float | None = None) -> Scored:
-        table = rows
+    def score(
+        self, rows: Table, deadline_ms: float | None = None, *, explain: Any = True, **_: Any
+    ) -> Scored:
+        predictions, chances = self.predictor.predictions(rows), self.predictor.outputs(rows)
+        if explain is True:
+            return Scored(predictions, chances, self._explanation(rows))
+        mask = explain(predictions, chances) if callable(explain) else np.zeros(rows.n_rows, bool)
+        places = np.flatnonzero(mask)
+        return Scored(predictions, chances, self._explanation(rows.take(places)), places)
+
+    def _explanation(self, table: Table) -> LocalExplanation:
         outputs = self.predictor.outputs(table)
         yes = np.nan_to_num(table.codes) * self.model.weights
         yes[np.isnan(outputs).any(axis=1)] = np.nan
-        explanation = LocalExplanation(
+        return LocalExplanation(
             values=np.stack([-yes, yes], axis=2),
             base_values=np.array([0.5, 0.5]),
             outputs=outputs,
@@ -102,7 +124,6 @@ class FakeExplainer:
             method="fake",
             n_coalitions=32,
         )
-        return Scored(self.predictor.predictions(table), outputs, explanation)
 
 
 def fake_scorer(*, raises: bool = True) -> Scorer:

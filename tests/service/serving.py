@@ -15,6 +15,7 @@ import httpx
 import uvicorn
 
 from service.app import create_app
+from service.connection import punctual
 from service.scorer import Scorer
 from service.settings import Settings
 
@@ -28,8 +29,15 @@ def served(
     scorers: Mapping[str, Scorer], settings: Settings | None = None
 ) -> Iterator[httpx.Client]:
     """Serve until the block ends, and give a client."""
-    app = create_app(settings or Settings(), scorers)
-    config = uvicorn.Config(app, port=0, log_config=None, access_log=False, ws="none")
+    settings = settings or Settings()
+    config = uvicorn.Config(
+        create_app(settings, scorers),
+        http=punctual(settings.body_seconds),
+        port=0,
+        log_config=None,
+        access_log=False,
+        ws="none",
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()

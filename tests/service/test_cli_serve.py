@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from scoring import artifact
-from tests.service.commands import refused, serving
+from tests.service.commands import command, refused, serving
 from tests.service.serving import is_error, unexpected
 
 pytestmark = pytest.mark.slow
@@ -21,7 +21,7 @@ OFFLINE = {"shap", "pandas", "sklearn", "scipy", "skops", "joblib", "numba", "py
 
 def test_serve_answers_as_the_library_does_and_ends_on_sigterm(files, answer):
     body = (files / "rows.json").read_bytes()
-    with serving("--artifact", files / "artifact") as (client, process):
+    with serving("--artifact", files / "artifact", "--drain-seconds", "0") as (client, process):
         reply = client.post("/score", content=body, headers={"content-type": "application/json"})
         scored = reply.json()
         assert scored["predictions"] == answer.predictions.tolist()
@@ -84,6 +84,17 @@ def test_several_models_with_their_pins(files, numeric):
             document = client.get(f"{path}/schema").json()
             assert client.post(f"{path}/score", json=document["sample"]).status_code == 200
         assert client.get("/models/b/schema").json()["model"]["artifact_sha256"] == pins[1]
+
+
+def test_the_service_link_of_kubernetes_is_told_and_passed_over(numeric):
+    """The default port takes its place, whether somebody else has that one or not."""
+    link = {"SHAPSERVE_PORT": "tcp://10.96.0.7:80", "SHAPSERVE_SERVICE_HOST": "10.96.0.7"}
+    with command("serve", "--artifact", numeric, **link) as process:
+        told = [process.stderr.readline(), process.stderr.readline()]
+        process.terminate()
+        process.communicate(timeout=15)
+    assert "SHAPSERVE_PORT is a Kubernetes service link; using port 8000" in told[0]
+    assert "ready on http://127.0.0.1:8000" in told[1] or "port 8000: Address already" in told[1]
 
 
 def test_a_request_under_way_is_finished_before_the_server_ends(numeric):

@@ -96,7 +96,7 @@ def test_a_deadline_makes_the_answer_shorter_and_less_sure(kernel):
         ({"deadline_ms": "0"}, "deadline_ms must be a number above 0"),
         ({"deadline_ms": "-3"}, "deadline_ms must be a number above 0"),
         ({"deadline_ms": "1e9"}, "deadline_ms must be a number above 0"),
-        ({"deadline": "5"}, "the query may hold output_space and deadline_ms only"),
+        ({"deadline": "5"}, "the query may hold output_space, deadline_ms, outputs,"),
         ([("deadline_ms", "5"), ("deadline_ms", "6")], "the query must not repeat a name"),
     ],
 )

@@ -1,6 +1,7 @@
 """Loading what is served."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,8 +17,11 @@ from tests.service.fakes import RAISE, FakeExplainer, FakeModel
 def directories(monkeypatch):
     """Artifacts by directory, without files."""
     known: dict[str, FakeExplainer] = {}
-    monkeypatch.setattr(artifact, "load", lambda path, expect_sha256=None: known[str(path)])
-    monkeypatch.setattr(artifact, "artifact_sha256", lambda path: "ef" * 32)
+
+    def read(path, expect_sha256=None):
+        return SimpleNamespace(build=lambda: known[str(path)], sha256="ef" * 32, is_arrays=True)
+
+    monkeypatch.setattr(artifact, "read", read)
     return known
 
 

@@ -15,7 +15,8 @@ MEDIA = {
     "none": {},
     "UTF-16": {"content-type": "application/json; charset=utf-16"},
     "latin": {"content-type": 'application/json; a=b; charset="ISO-8859-1"'},
-    "gzip": JSON | {"content-encoding": "gzip"},
+    "deflate": JSON | {"content-encoding": "deflate"},
+    "gzip twice": JSON | {"content-encoding": "gzip, gzip"},
     "unknown encoding": JSON | {"content-encoding": SENTINEL},
 }
 
@@ -105,7 +106,7 @@ def test_refusals_are_counted_by_route_and_status(serve):
     client = serve()
     post(client, b"{")
     text = client.get("/metrics").text
-    assert 'shapserve_requests_total{route="/score",status="400"} 1.0' in text
+    assert 'shapserve_requests_total{model="houses",route="/score",status="400"} 1.0' in text
     assert metric(client, "shapserve_rows_total") == 0
 
 
@@ -117,6 +118,6 @@ def test_a_client_that_leaves_before_its_body_is_complete_is_no_bug(serve):
             b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
             b"Content-Length: 100\r\n\r\n[{"
         )
-    left = 'shapserve_requests_total{route="/score",status="499"} 1.0'
+    left = 'shapserve_requests_total{model="houses",route="/score",status="499"} 1.0'
     assert any(left in client.get("/metrics").text for _ in range(200))
     assert unexpected(client) == 0

@@ -1,0 +1,32 @@
+"""What is answered at once: predictions without explanations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from service.codec import Rows
+from service.engine import Engine
+from service.options import Options
+from service.scorer import Scorer
+
+__all__ = ["predictions"]
+
+
+async def predictions(
+    engine: Engine, scorer: Scorer, rows: Rows, options: Options
+) -> dict[str, Any]:
+    """Return the part of the answer that needs no explanation."""
+    return await engine.run(_predicted, scorer, rows, options)
+
+
+def _predicted(scorer: Scorer, rows: Rows, options: Options) -> dict[str, Any]:
+    space, table = options.output_space, rows.table
+    explainer = scorer.explainer if space is None else scorer.explainer.in_space(space)
+    predictor = explainer.predictor
+    return {
+        "predictions": predictor.predictions(table).tolist(),
+        "probabilities": predictor.probabilities(table),
+        "index": list(rows.index),
+        "warnings": [{"row": n.row, "column": n.column, "rule": n.rule} for n in table.notes],
+        "model": scorer.model,
+    }

@@ -1,0 +1,1 @@
+"""What the protocols of others need besides their routes and bodies."""
