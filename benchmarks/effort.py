@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-PARTS = ("grid", "guide", "kernel", "server", "pipeline")
+PARTS = ("grid", "guide", "server", "pipeline")
 """Of a run."""
 
 
@@ -14,12 +14,7 @@ class Effort:
 
     Parameters
     ----------
-    requests : how often a request of so many rows is timed, by its number of rows.
-    n_coalitions : of the designs on both sides; None for our default, which is shap's too.
     peer_seconds : what a peer may take for one cell; a slow one is timed on fewer rows.
-    error_rows : rows on which the error is measured.
-    seeds : designs of ours that the error is measured of.
-    peer_seeds : random states of the peer.
     reference_pairs : pairs of coalitions in one design of the reference.
     reference_designs : how few and how many of them.
     reference_noise : designs are added until the reference is this sure, relatively.
@@ -38,12 +33,7 @@ class Effort:
     guide_rows : rows of the guide's example, in one call.
     """
 
-    requests: dict[int, int]
-    n_coalitions: int | None
     peer_seconds: float
-    error_rows: int
-    seeds: int
-    peer_seeds: int
     reference_pairs: int
     reference_designs: tuple[int, int]
     reference_noise: float
@@ -62,12 +52,7 @@ class Effort:
 
 
 FULL = Effort(
-    requests={1: 9, 20: 3, 114: 3},
-    n_coalitions=None,
     peer_seconds=60,
-    error_rows=4,
-    seeds=3,
-    peer_seeds=2,
     reference_pairs=25_000,
     reference_designs=(4, 4),
     reference_noise=0.007,
@@ -86,12 +71,7 @@ FULL = Effort(
 )
 
 QUICK = Effort(
-    requests={1: 2, 3: 1},
-    n_coalitions=60,
     peer_seconds=1,
-    error_rows=1,
-    seeds=1,
-    peer_seeds=1,
     reference_pairs=600,
     reference_designs=(2, 2),
     reference_noise=0.0,

@@ -14,8 +14,8 @@ from shap.utils._legacy import DenseData  # what shap.kmeans answers
 
 from benchmarks import environments, machine
 from benchmarks.grid import same_game
-from benchmarks.reference import Known, refer
-from benchmarks.subjects import subjects
+from benchmarks.reference import Known, masked, refer
+from benchmarks.subjects import named
 from benchmarks.timing import relative_rms
 from scoring.artifact import load, save
 from scoring.scoring_explainers import KernelScoringExplainer
@@ -48,7 +48,7 @@ class Guide:
 
 def measure(effort):
     """Their centroids and weights are given to ours, so that both explain one game."""
-    subject = next(s for s in subjects() if s.name == EXAMPLE)
+    subject = named(EXAMPLE)
     f, rows = subject.f, subject.test[: effort.guide_rows]
     job = {"model": subject.key, "train": subject.train, "labels": subject.labels}
     job |= {"rows": rows, "outputs": f(rows)}
@@ -70,7 +70,8 @@ def measure(effort):
         for theirs, ours in zip(told["base_values"], explanation.base_values, strict=True)
     )
     some = rows[: effort.grid_rows]
-    truth = refer(f, some, known, effort, "the guide's example")
+    worth = masked(f, some, known)
+    truth = refer(worth, len(some), known.n_players, effort, "the guide's example")
     theirs = np.moveaxis(np.array(told["values"]), 0, -1)
     return Guide(
         n_rows=len(rows),

@@ -58,26 +58,26 @@ class Known:
         return int(self.owner.max()) + 1
 
 
-def refer(f, rows, known, effort, label=""):
+def refer(worth, n_rows, n_players, effort, label=""):
     """Explain rows by independent designs, added until they are sure enough.
 
     Parameters
     ----------
-    f : rows (n, n_columns) to outputs (n, n_outputs).
-    known : the background.
+    worth : the number of a row and masks (n_coalitions, n_players) to what each coalition is
+        worth, (n_coalitions, n_outputs).
     """
     fewest, most = effort.reference_designs
     found: list[NDArray[np.float64]] = []
     noise = math.inf
     while len(found) < most and (len(found) < fewest or noise > effort.reference_noise):
-        masks, weights = draw(known.n_players, effort.reference_pairs, SEED + len(found))
+        masks, weights = draw(n_players, effort.reference_pairs, SEED + len(found))
         title = f"{label}, reference {len(found) + 1}"
-        odd, whole = _odd_parts(f, rows, known, masks, title)
+        odd, whole = _odd_parts(worth, n_rows, masks, title)
         found.append(shapley_values(masks, weights, odd, whole))
         if len(found) > 1:
             error = np.std(found, axis=0, ddof=1) / math.sqrt(len(found))
             noise = relative_rms(error, np.mean(found, axis=0))
-    values = np.mean(found, axis=0).reshape(known.n_players, len(rows), -1).transpose(1, 0, 2)
+    values = np.mean(found, axis=0).reshape(n_players, n_rows, -1).transpose(1, 0, 2)
     return Reference(values, noise, 2 * effort.reference_pairs * len(found))
 
 
@@ -144,26 +144,39 @@ def _terms(x, triples):
     return np.concatenate([x, x[:, i] * x[:, j] * x[:, k]], axis=1)
 
 
-def _odd_parts(f, rows, known, masks, title):
+def _odd_parts(worth, n_rows, masks, title):
     """What `shapley_values` takes, for a game of each row and output."""
     ends = np.array([[False], [True]]).repeat(masks.shape[1], axis=1)
     odd, whole = [], []
-    for row in tqdm(rows, title, unit="row", leave=False):
-        present, absent, (nobody, everybody) = (
-            _values(f, row, known, some) for some in (masks, ~masks, ends)
-        )
+    for row in tqdm(range(n_rows), title, unit="row", leave=False):
+        present, absent, (nobody, everybody) = (worth(row, some) for some in (masks, ~masks, ends))
         odd.append((present - absent) / 2)
         whole.append((everybody - nobody) / 2)
     return np.concatenate(odd, axis=1), np.concatenate(whole)
 
 
-def _values(f, row, known, masks):
-    """v (n_coalitions, n_outputs) by the definition: mask, run, average over the background."""
-    answer = []
+def masked(f, rows, known):
+    """What coalitions are worth by the definition: mask, run, average over the background.
+
+    Parameters
+    ----------
+    f : rows (n, n_columns) to outputs (n, n_outputs).
+    rows : (n_rows, n_columns).
+    known : the background.
+
+    Returns
+    -------
+    What `refer` takes.
+    """
     block = max(1, BLOCK * 10 // len(known.rows))
-    for start in range(0, len(masks), block):
-        mask = masks[start : start + block, np.newaxis, known.owner]
-        masked = np.where(mask, row, known.rows)  # (coalitions, background, columns)
-        outputs = f(masked.reshape(-1, len(row)))
-        answer.append(known.weights @ outputs.reshape(*masked.shape[:2], -1))
-    return np.concatenate(answer)
+
+    def worth(row, masks):
+        answer = []
+        for start in range(0, len(masks), block):
+            mask = masks[start : start + block, np.newaxis, known.owner]
+            mixed = np.where(mask, rows[row], known.rows)  # (coalitions, background, columns)
+            outputs = f(mixed.reshape(-1, mixed.shape[-1]))
+            answer.append(known.weights @ outputs.reshape(*mixed.shape[:2], -1))
+        return np.concatenate(answer)
+
+    return worth

@@ -18,12 +18,13 @@ per row ("of 7": so many rows of the request fitted). Units are rows of the mode
 in a request of that size.
 
 The error is relative and RMS, against exact values or at least 200,000 coalitions of the
-contender's own game; the error in full is against all training rows instead ({full} of them, and
-4,096 coalitions, where there is no exact game). "1 %" are milliseconds a row of the smallest
-design, doubled step by step, that is within 1 %, or of the shorter series that a tolerance allows a
-logistic regression; "-" is not reached in the cell's time, or too dear to know. shapiq and alibi
-are yardsticks, and are asked where shap takes less than {patience} s a row. Where the background is
-no number, the library chose it by default from the training rows."""
+contender's own game, asked about by masked rows or, where that is too dear, by the model's numbers
+after these were held against masked rows. The error in full is against all training rows instead
+({full} of them, and 4,096 coalitions, where there is no exact game). "1 %" are milliseconds a row
+of the smallest design, doubled step by step, that is within 1 %, or of the shorter series that a
+tolerance allows a logistic regression; "-" is not reached in the cell's time, or too dear to know.
+shapiq and alibi are yardsticks, and are asked where shap takes less than {patience} s a row. Where
+the background is no number, the library chose it by default from the training rows."""
 
 GUIDE = """\
 ## The guide's own stack

@@ -10,35 +10,19 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import (
-    contenders,
-    environments,
-    grid,
-    guide,
-    machine,
-    precision,
-    raw_features,
-    serving,
-    speed,
-)
+from benchmarks import environments, grid, guide, machine, raw_features, serving
 from benchmarks.effort import FULL, PARTS, QUICK
 from benchmarks.report import page
+from benchmarks.subjects import named
 from benchmarks.targets import targets
-from benchmarks.workloads import breast_cancer
+from scoring.artifact import save
 from scoring.explainers import TabularExplainer
+from scoring.scoring_explainers import KernelScoringExplainer
 
-QUICK_PARTS = ("grid", "kernel", "server", "pipeline")  # nothing is installed for a quick run
+QUICK_PARTS = ("grid", "server", "pipeline")  # nothing is installed for a quick run
 N_BACKGROUND = 10
-SERVED = "LogisticRegression"  # travels as ONNX
+SERVED = "LogisticRegression, probability"
 SMALL_DESIGN = 60  # two coalitions a feature: the fewest there may be
-
-
-@dataclass(frozen=True)
-class KernelPath:
-    """Time and error of designs of coalitions on both sides."""
-
-    cells: list[speed.Cell]
-    errors: list[precision.Errors]
 
 
 @dataclass(frozen=True)
@@ -65,7 +49,6 @@ class Results:
     seconds: float
     grid: Grid | None = None
     guide: guide.Guide | None = None
-    kernel: KernelPath | None = None
     server: Server | None = None
     pipeline: raw_features.RawFeatures | None = None
 
@@ -98,39 +81,16 @@ def _guide(effort, _workload):
         return None
 
 
-def _kernel(effort, workload):
-    cells, errors = [], []
-    for each in breast_cancer():
-        if not workload or workload in each.name:
-            timed, error = _against_peers(each, effort)
-            cells += timed
-            errors.append(error)
-    return KernelPath(cells, errors)
-
-
-def _against_peers(workload, effort):
-    """Time and error of one workload."""
-    _say(f"{workload.name}: distil and save")
-    full = _full(workload)
-    explainer = contenders.distilled(full, effort.n_coalitions)
-    with machine.one_cpu(), tempfile.TemporaryDirectory() as directory:
-        ours = contenders.served(explainer, Path(directory, "artifact"))
-        peer = contenders.shap_kernel(workload.model, full.summary, ours.n_coalitions)
-        _say(f"{workload.name}: time")
-        cells = speed.measure(workload, ours, peer, effort)
-    _say(f"{workload.name}: error")
-    return cells, precision.measure(workload, full, ours, peer, effort)
-
-
 def _server(effort, _workload):
     """What HTTP adds to a small design, and the process that serves the whole one."""
     _say("the server")
-    workload = next(each for each in breast_cancer() if each.name == SERVED)
+    subject = named(SERVED)
+    full = TabularExplainer(subject.model, subject.train, n_background=N_BACKGROUND)
     with tempfile.TemporaryDirectory() as directory:
         small, whole = Path(directory, "small"), Path(directory, "whole")
-        contenders.served(contenders.distilled(_full(workload), SMALL_DESIGN), small)
-        contenders.served(contenders.distilled(_full(workload), effort.n_coalitions), whole)
-        return Server(serving.overhead(small, workload, effort), serving.process(whole, effort))
+        save(KernelScoringExplainer(full, n_coalitions=SMALL_DESIGN, method="kernel"), small)
+        save(KernelScoringExplainer(full, method="kernel"), whole)
+        return Server(serving.overhead(small, subject, effort), serving.process(whole, effort))
 
 
 def _pipeline(effort, _workload):
@@ -138,13 +98,7 @@ def _pipeline(effort, _workload):
     return raw_features.measure(effort)
 
 
-MEASURE = {
-    "grid": _grid, "guide": _guide, "kernel": _kernel, "server": _server, "pipeline": _pipeline,
-}  # fmt: skip
-
-
-def _full(workload):
-    return TabularExplainer(workload.model, workload.train, n_background=N_BACKGROUND)
+MEASURE = {"grid": _grid, "guide": _guide, "server": _server, "pipeline": _pipeline}
 
 
 def _write(output, results, met, *, plots):

@@ -53,7 +53,7 @@ class Overhead:
 
 @dataclass(frozen=True)
 class Process:
-    """The server's process for an ONNX artifact, before its first request; a figure per start."""
+    """The server's process for an artifact, before its first request; a figure per start."""
 
     seconds_to_ready: list[float]
     resident_mib: list[float]
@@ -69,15 +69,15 @@ class Server:
     seconds: float
 
 
-def overhead(artifact, workload, effort):
+def overhead(artifact, subject, effort):
     """Time one-row requests on a kept connection against the same call in a process of its own."""
-    rng = np.random.default_rng(0)
     names = [f["name"] for f in json.loads((artifact / "manifest.json").read_text())["features"]]
     http, library = [], []
     with started(artifact) as server, _library(artifact) as call:
         connection = HTTPConnection(server.host)
-        for _ in tqdm(range(WARM_UP + effort.exchanges), "requests over HTTP", leave=False):
-            [row] = workload.fresh(1, rng).tolist()
+        exchanges = range(WARM_UP + effort.exchanges)
+        for exchange in tqdm(exchanges, "requests over HTTP", leave=False):
+            [row] = subject.fresh(1, exchange).tolist()
             http.append(_post(connection, dict(zip(names, row, strict=True))))
             library.append(call([row]))
         connection.close()
@@ -99,6 +99,7 @@ def process(artifact, effort):
 def started(artifact, way=SERVE):
     """Start the server on a free port, wait for the line in which it says where; stop it."""
     command = [sys.executable, *way, "serve", "--artifact", str(artifact), "--port", "0"]
+    command += ["--drain-seconds", "0"]
     start = time.perf_counter()
     with _child(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
         said = []

@@ -101,6 +101,11 @@ def subjects():
     return [*_breast_cancer(), *_mixed(), *_large()]
 
 
+def named(name):
+    """One of them."""
+    return next(subject for subject in subjects() if subject.name == name)
+
+
 def _breast_cancer():
     known = load_breast_cancer()
     raw, raw_test, labels, _ = train_test_split(

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.contenders import BASE_VALUES_AGREE
 from benchmarks.grid import FAILED, OURS
 from benchmarks.serving import NOT_SERVED
 
@@ -86,9 +85,6 @@ def targets(results):
         found += must_reach(results.grid.cells)
     if results.guide:
         found += [_guide(results.guide)]
-    if results.kernel:
-        found += [*_no_slower(results.kernel.cells), *_no_less_precise(results.kernel.errors)]
-        found += [_same_games(results.kernel.cells)]
     if results.server:
         found += _serving(results.server.overhead, results.server.process)
     if results.pipeline:
@@ -150,34 +146,6 @@ def _guide(found):
     good = found.error <= found.peer_error
     note = "" if good else f", larger error ({found.error:.1%}, not {found.peer_error:.1%})"
     return _faster(what, found.factor if good else 0.0, GUIDE_FACTOR, note)
-
-
-def _no_slower(cells):
-    for workload in dict.fromkeys(cell.workload for cell in cells):
-        ratios = [np.median(c.ratios()) for c in cells if c.workload == workload]
-        yield Target(
-            f"{workload}: time over shap's, slowest size",
-            "≤ 1 ×",
-            f"{max(ratios):.2f} ×",
-            bool(max(ratios) <= 1),
-        )
-
-
-def _no_less_precise(errors):
-    for each in errors:
-        ours, peer = np.mean(each.ours), np.mean(each.peer)
-        what = f"{each.workload}: error, no more than shap's"
-        yield Target(what, f"≤ {peer:.2%}", f"{ours:.2%}", bool(ours <= peer))
-
-
-def _same_games(cells):
-    apart = max(cell.base_values_apart for cell in cells)
-    return Target(
-        "base values, largest difference",
-        f"≤ {BASE_VALUES_AGREE:g}",
-        f"{apart:.1g}",
-        apart <= BASE_VALUES_AGREE,
-    )
 
 
 def _pipeline(pipeline):

@@ -87,7 +87,7 @@ def measure(contender, pool, some, truth, effort):
             found = _time(explain, fresh, n_rows, guess, effort.seconds)
         guess = found["ms"] / 1000
         times[str(n_rows)] = found
-    affordable = int(np.clip(TIMES * effort.seconds / first, 0, len(some)))
+    affordable = int(np.clip(TIMES * effort.seconds / first, 1, len(some)))
     values = [explain(some[i : i + 1])[0] for i in range(affordable)]
     points = []
     if n_known := min(len(truth), affordable):
