@@ -8,6 +8,8 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+# A server that is told to end does so: no load balancer has to notice first.
+os.environ.setdefault("SHAPSERVE_DRAIN_SECONDS", "0")
 
 import numpy as np
 import pytest

@@ -88,7 +88,12 @@ def test_the_patterns_find_what_they_are_for(what, text):
 # --- Locks and metadata -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["dev", "serve", "build", "deep"])
+EXTRAS = sorted(path.stem for path in (ROOT / "requirements" / "extras").glob("*.lock"))
+
+
+@pytest.mark.parametrize(
+    "name", ["dev", "serve", "build", "deep", "sbom", *(f"extras/{name}" for name in EXTRAS)]
+)
 def test_every_locked_requirement_has_a_hash(name):
     requirements = read_lock(name)
     assert requirements
@@ -98,6 +103,17 @@ def test_every_locked_requirement_has_a_hash(name):
 def test_what_is_served_is_what_was_tested():
     assert read_lock("serve").keys() < read_lock("dev").keys()
     assert read_lock("build").keys() < read_lock("dev").keys()
+
+
+@pytest.mark.parametrize("name", sorted(set(EXTRAS) - {"xgboost"}))
+def test_an_extra_is_locked_as_it_was_tested(name):
+    locked = read_lock(f"extras/{name}")
+    assert read_lock("serve").keys() < locked.keys() < read_lock("dev").keys()
+
+
+def test_xgboost_is_locked_as_it_was_tested_where_it_was():
+    more = {name for name, _ in read_lock("extras/xgboost").keys() - read_lock("dev").keys()}
+    assert more == {"nvidia-nccl-cu12", "nvidia-nccl-cu13", "xgboost"}  # elsewhere than on x86_64
 
 
 def test_serving_is_locked_without_the_offline_libraries():
@@ -129,8 +145,9 @@ def test_both_packages_are_marked_as_typed():
 
 
 def test_make_lists_every_command_and_can_run_it():
-    asked = "bench check clean deep demo format help image lint lock serve setup soak test wheel"
-    listed = re.findall(r"^make (\w+) +\S", run("make", "help"), re.MULTILINE)
+    asked = """alerts bench bench-service check checkov clean clients deep demo deploy e2e format
+        help image kubectl lint lock play sbom serve setup soak test undeploy unplay wheel"""
+    listed = re.findall(r"^make ([\w-]+) +\S", run("make", "help"), re.MULTILINE)
     assert sorted(listed) == asked.split()
     for target in listed:
         run("make", "--dry-run", target)
@@ -160,7 +177,11 @@ DOCKERFILE = (ROOT / "Dockerfile").read_text()
 
 
 def test_the_image_installs_only_from_the_serving_and_build_locks():
-    assert set(re.findall(r"[\w-]+\.lock", DOCKERFILE)) == {"serve.lock", "build.lock"}
+    locks = set(re.findall(r"-r ([\w$/]+\.\w+)", DOCKERFILE))
+    assert locks == {
+        *("serve.lock", "extras/$extra.lock", "own/requirements.txt"),
+        *("requirements/all.txt", "requirements/build.lock"),
+    }
     installs = re.findall(r"pip\b.*? (?:install|wheel) .*", DOCKERFILE)
     assert len(installs) == 4
     for install in installs:
@@ -179,65 +200,49 @@ def test_the_image_runs_the_server_as_nobody_in_particular():
         assert f"SHAPSERVE_{setting}" in served
 
 
-# --- Manifests ----------------------------------------------------------------------------------
-
-MANIFESTS = {
-    document["kind"]: document
-    for path in sorted((ROOT / "deploy").glob("*.yaml"))
-    for document in yaml.safe_load_all(path.read_text())
-}
-POD = MANIFESTS["Deployment"]["spec"]["template"]
-CONTAINER = POD["spec"]["containers"][0]
-IMAGE = f"shapserve:{PROJECT['project']['version']}"
+def test_arguments_and_extras_of_the_image_are_documented():
+    text = (ROOT / "docs" / "container.md").read_text()
+    asked = set(re.findall(r"^ARG (\w+)", DOCKERFILE, re.MULTILINE)) | set(EXTRAS)
+    assert {name for name in asked if f"`{name}`" not in text} == set()
 
 
-def test_kustomize_takes_every_manifest():
-    listed = MANIFESTS["Kustomization"]["resources"]
-    on_disk = {path.name for path in (ROOT / "deploy").glob("*.yaml")} - {"kustomization.yaml"}
-    assert set(listed) == on_disk
+def test_an_artifact_is_baked_in_with_three_lines():
+    lines = (ROOT / "deploy" / "artifact.Dockerfile").read_text().splitlines()
+    assert len(lines) == 3
+    assert lines[0] == f"ARG IMAGE=shapserve:{PROJECT['project']['version']}"
 
 
-def test_selectors_and_ports_agree():
-    deployment, service = MANIFESTS["Deployment"]["spec"], MANIFESTS["Service"]["spec"]
-    labels = POD["metadata"]["labels"].items()
-    assert deployment["selector"]["matchLabels"].items() <= labels
-    assert service["selector"].items() <= labels
-    ports = {port["name"]: port["containerPort"] for port in CONTAINER["ports"]}
-    assert {port["targetPort"] for port in service["ports"]} <= ports.keys()
-    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
-        assert CONTAINER[probe]["httpGet"]["port"] in ports
-    env = {variable["name"]: variable["value"] for variable in CONTAINER["env"]}
-    assert int(env["SHAPSERVE_PORT"]) == ports["http"]
-    assert env["SHAPSERVE_ARTIFACT"] in {mount["mountPath"] for mount in CONTAINER["volumeMounts"]}
+# --- Manifests: tests/deploy has the others -----------------------------------------------------
+
+DEPLOY = ROOT / "deploy"
+KUSTOMIZATIONS = [
+    yaml.safe_load((DEPLOY / path / "kustomization.yaml").read_text()) for path in (".", "base")
+]
+PODS = [
+    yaml.safe_load((DEPLOY / path).read_text())["spec"]["template"]["spec"]
+    for path in ("smoke-job.yaml", "base/deployment.yaml")
+]
 
 
-def test_every_mount_has_its_volume():
-    mounts = {mount["name"] for mount in CONTAINER["volumeMounts"]}
-    assert mounts == {volume["name"] for volume in POD["spec"]["volumes"]}
-
-
-def test_the_pod_may_do_nothing_it_does_not_need():
-    pod, container = POD["spec"]["securityContext"], CONTAINER["securityContext"]
-    assert pod["runAsNonRoot"]
-    assert pod["runAsUser"] == int(find(r"^USER (\d+)", DOCKERFILE)[1])
-    assert pod["seccompProfile"] == {"type": "RuntimeDefault"}
-    assert container["readOnlyRootFilesystem"]
-    assert container["allowPrivilegeEscalation"] is False
-    assert container["capabilities"] == {"drop": ["ALL"]}
-    assert POD["spec"]["enableServiceLinks"] is False
-    assert POD["spec"]["automountServiceAccountToken"] is False
-    assert {"cpu", "memory"} <= CONTAINER["resources"]["limits"].keys()
+def test_pods_and_image_know_one_user():
+    served = DOCKERFILE.rpartition("FROM ")[2]
+    user, group = map(int, find(r"^USER (\d+):(\d+)$", served).groups())
+    for pod in PODS:
+        context = pod["securityContext"]
+        assert (context["runAsUser"], context["runAsGroup"]) == (user, group)
 
 
 def test_one_version_everywhere():
-    assert CONTAINER["image"] == IMAGE
-    assert f"IMAGE ?= {IMAGE}\n" in (ROOT / "Makefile").read_text()
-    override = MANIFESTS["Kustomization"]["images"][0]
-    assert f"{override['name']}:{override['newTag']}" == IMAGE
+    image = f"shapserve:{PROJECT['project']['version']}"
+    assert f"IMAGE ?= {image}\n" in (ROOT / "Makefile").read_text()
+    for kustomization in KUSTOMIZATIONS:
+        [override] = kustomization["images"]
+        assert f"{override['name']}:{override['newTag']}" == image
+    assert {each["image"] for pod in PODS for each in pod["containers"]} == {"shapserve"}
     assert metadata.version("shapserve") == PROJECT["project"]["version"]
 
 
 def test_the_command_is_installed():
     scripts = metadata.distribution("shapserve").entry_points
-    assert {script.name: script.value for script in scripts} == {"shapserve": "service.cli:main"}
+    assert {script.name: script.value for script in scripts} == {"shapserve": "service.start:main"}
     assert (Path(sys.prefix) / "bin" / "shapserve").is_file()

@@ -25,6 +25,7 @@ CLASSES = {  # two rows, two features, two classes
     "output_space": "probability",
     "axes": ["class", "row", "feature"],
     "additivity_gap": [0.0, 0.0],
+    "standard_errors": 0.0,
 }
 REGRESSION = CLASSES | {
     "predictions": [1e6 + 3, 1e6 + 4],
@@ -36,6 +37,17 @@ REGRESSION = CLASSES | {
     "axes": ["row", "feature"],
 }
 MARGIN = CLASSES | {"output_space": "margin", "probabilities": None}
+OUTPUTS = REGRESSION | {  # of each row two numbers
+    "predictions": [[1e6 + 3, 7.0], [1e6 + 4, 9.0]],
+    "local_importance_values": [[[1, 2], [0, 4]], [[1, 1], [2, 2]]],
+    "base_values": [1e6, 5.0],
+    "axes": ["output", "row", "feature"],
+}
+SAMPLED = CLASSES | {"standard_errors": [[[0.1, 0.1], [0.1, 0.1]], [[0.1, 0.1], [0.1, 0.1]]]}
+SERIES = CLASSES | {  # off by a part of the error that each of two features has
+    "probabilities": [[0.751, 0.249], [0.125, 0.875]],
+    "standard_errors": 0.001,
+}
 
 
 class Server(ThreadingHTTPServer):
@@ -102,8 +114,8 @@ def smoke(request, tmp_path):
         assert shutil.which("curl"), "curl is not installed"
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
 
-    def run(*arguments):
-        env = os.environ | {"PATH": path if request.param == "curl" else str(tmp_path)}
+    def run(*arguments, **variables):
+        env = os.environ | {"PATH": path if request.param == "curl" else str(tmp_path)} | variables
         return subprocess.run(
             [SMOKE, *arguments], env=env, capture_output=True, text=True, timeout=60, check=False
         )
@@ -112,7 +124,9 @@ def smoke(request, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "answer", [CLASSES, REGRESSION, MARGIN], ids=["classes", "regression", "margin"]
+    "answer",
+    [CLASSES, REGRESSION, MARGIN, OUTPUTS, SAMPLED, SERIES],
+    ids=["classes", "regression", "margin", "outputs", "sampled", "series"],
 )
 def test_a_right_answer_passes(server, smoke, answer):
     server.answers["/score"] = answer
@@ -126,6 +140,8 @@ def test_a_right_answer_passes(server, smoke, answer):
 def test_the_key_is_sent(server, smoke):
     server.key = "s3cret"
     assert smoke(server.url, "s3cret").returncode == 0
+    assert smoke(server.url, API_KEY="s3cret").returncode == 0
+    assert smoke(server.url, "s3cret", API_KEY="another").returncode == 0
     refused = smoke(server.url)
     assert refused.returncode == 1
     assert refused.stderr.startswith("FAIL  ready: HTTP 401")
@@ -165,6 +181,9 @@ VALUES = "local_importance_values"
         ("/score", change(["axes"], ["row", "class", "feature"]), "score: unknown axes"),
         ("/score", change(["predictions", 1], 1e6 + 8, REGRESSION), "additivity: row 1, output 0"),
         ("/score", change(["additivity_gap", 1], 1e-3, MARGIN), "additivity: row 1, output 0"),
+        ("/score", change(["predictions", 0, 1], 7.001, OUTPUTS), "additivity: row 0, output 1"),
+        ("/score", change([VALUES, 1, 0, 0], 0.49, SAMPLED), "additivity: row 0, output 1"),
+        ("/score", change(["standard_errors"], 1e-4, SERIES), "additivity: row 0, output 0"),
     ],
 )
 def test_a_wrong_answer_is_named(server, smoke, path, answer, said):
