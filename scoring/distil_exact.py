@@ -92,8 +92,9 @@ def report_exact(
     game = served.exact.game
     if isinstance(game, TreeGame):
         report["tables"] = {
-            "share_of_leaves": len(game.tables.leaves) / game.forest.n_leaves,
+            "share_of_leaves": game.share_of_leaves,
             "leaves": game.forest.n_leaves,
+            "tables": len(game.tables.tops),
             "mebibytes": game.tables.entries.nbytes / 2**20,
         }
     return report

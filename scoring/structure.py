@@ -112,8 +112,7 @@ def _trees(
     def build(columns: NDArray[np.float64], weights: NDArray[np.float64]) -> Game | None:
         return tree_game(forest, columns, weights, owners, n_players)
 
-    depths = Paths(forest, owners).n_players
-    free = len(within(depths, CAP_BYTES)) == len(depths)
+    free = len(within(Paths(forest, owners), CAP_BYTES)) == forest.n_leaves
     return Structure("tree", free, predictor, encoding, build)
 
 

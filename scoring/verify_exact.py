@@ -98,6 +98,8 @@ def check_answers(exact: Exact, predictor: Predictor, background: Background) ->
         values = exact.game.values(columns[:ADDED_UP], 2**20)
     except Exception as error:  # arrays that were tampered with may raise anything
         raise Unsound(f"the exact game does not take the background: {error}") from error
+    if isinstance(exact.game, TreeGame) and (exact.game.forest.answers(columns) != answers).any():
+        raise Unsound("the tables are not of the trees")
     scale = np.abs(told).max(initial=1e-300)
     if answers.shape != told.shape or not np.abs(answers - told).max() <= AGREES * scale:
         raise Unsound("the exact game is not the model's")
@@ -177,24 +179,24 @@ def _check_weights(weights: NDArray[np.float64]) -> None:
 
 def _check_trees(game: TreeGame, n_outputs: int) -> None:
     check_forest(game.forest, game.n_columns, n_outputs)
-    n_leaves, tables = game.forest.n_leaves, game.tables
+    tables, groups = game.tables, game.layout.groups
     if game.paths.players.shape[1] > MOST_PLAYERS:
         raise Unsound("a path tests too many players")
-    if not _within(tables.leaves, n_leaves) or len(np.unique(tables.leaves)) < len(tables.leaves):
+    if tables.tops.ndim != 1 or not _within(tables.tops, len(game.forest.is_inner)):
         raise Unsound("the tables are not the leaves'")
-    n_players = game.paths.n_players[tables.leaves]
-    ordered = (np.diff(n_players) >= 0).all()
-    if tables.n_players.shape != n_players.shape or (tables.n_players != n_players).any():
-        raise Unsound("the tables are of other players")
-    if not ordered or n_players.max(initial=0) > MOST_PLAYERS // 2:
+    if len(np.unique(groups.leaves)) < len(groups.leaves):
+        raise Unsound("a leaf is in several tables")
+    if (np.diff(game.forest.trees[tables.tops]) < 0).any():
         raise Unsound("the tables are not in order")
-    expect(tables.entries, (int((n_players << n_players).sum()),), "the tables' entries")
+    if groups.n_bits.max(initial=0) > MOST_PLAYERS // 2:
+        raise Unsound("the tables are of too many tests")
+    expect(tables.entries, (game.layout.n_entries,), "the tables' entries")
     background, weights = game.background, game.weights
     if background.ndim != 2 or background.shape != (len(weights), game.n_columns):
         raise Unsound("the game's background has other columns")
     if len(weights):
         _check_weights(weights)
-    elif len(tables.leaves) < (game.paths.n_players > 0).sum():
+    elif len(groups.leaves) < (game.paths.n_players > 0).sum():
         raise Unsound("leaves have neither tables nor a background")
 
 

@@ -1,7 +1,6 @@
 """Bins of a column's numbers: what lies between two thresholds fails the same tests.
 
-To walk through the levels of trees takes some calls for every level. For a few rows it is faster to
-know, of every bin of every column, which players of which leaves fail by it: a row then fails what
+What is failed by every bin of every column can be known before any row comes: a row then fails what
 the bins of its columns fail together (after Lucchese et al., "QuickScorer: a fast algorithm to rank
 documents with additive ensembles of regression trees", SIGIR 2015, who do it test by test).
 """
@@ -16,16 +15,13 @@ from numpy.typing import NDArray
 
 from scoring.games.game import blocks
 from scoring.trees.forest import NO_SET, TINY, Forest
-from scoring.trees.paths import Paths
+from scoring.trees.groups import Groups
 from scoring.trees.tables import CACHED
 
-__all__ = ["FEW", "MOST_BYTES", "Bins", "bins_of"]
-
-FEW = 16
-"""Rows that are faster by bins than walked through the trees."""
+__all__ = ["MOST_BYTES", "Bins", "bins_of"]
 
 MOST_BYTES = 192 * 2**20
-"""What all lines together may take; trees that need more are walked."""
+"""What all lines together may take; trees that need more are asked test by test."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,8 +33,8 @@ class Bins:
     tested : int64 (n_tested,), the columns that are tested at all.
     n_thresholds : int64 (n_tested,), how many each of them has.
     thresholds : float64, ascending for a column, one column after the other.
-    lines : integer (n_lines, n_leaves), players of leaves as bits. Each column has a line for
-        every number of thresholds that it may exceed, and one for gaps at the end.
+    lines : integer (n_lines, n_groups), what is failed of groups, as bits. Each column has a line
+        for every number of thresholds that it may exceed, and one for gaps at the end.
     """
 
     tested: NDArray[np.int64]
@@ -47,7 +43,7 @@ class Bins:
     lines: NDArray[np.integer]
 
     def failed(self, rounded: NDArray[np.float64]) -> NDArray[np.integer]:
-        """Return which players of the leaves rows fail, as bits; (n_rows, n_leaves).
+        """Return what rows fail of groups, as bits; (n_rows, n_groups).
 
         Parameters
         ----------
@@ -76,29 +72,25 @@ class Bins:
         return self._first + 2 * np.arange(len(self.tested))
 
 
-def bins_of(paths: Paths, leaves: NDArray[np.int64], most_bytes: int = MOST_BYTES) -> Bins | None:
+def bins_of(groups: Groups, most_bytes: int = MOST_BYTES) -> Bins | None:
     """Find out what fails by each bin.
-
-    Parameters
-    ----------
-    leaves : int64 (n_leaves,), those that are asked about.
 
     Returns
     -------
     None where no column is tested, or where the lines take more than `most_bytes`.
     """
-    forest = paths.forest
+    forest, n_groups = groups.paths.forest, len(groups.tops)
     tested = np.unique(forest.columns).astype(np.int64)
     found = [_thresholds(forest, column) for column in tested.tolist()]
     n_lines = sum(len(each) + 2 for each in found)
-    if not len(tested) or n_lines * len(leaves) * paths.dtype.itemsize > most_bytes:
+    if not len(tested) or n_lines * n_groups * groups.dtype.itemsize > most_bytes:
         return None
-    lines = np.empty((n_lines, len(leaves)), dtype=paths.dtype)
+    lines = np.empty((n_lines, n_groups), dtype=groups.dtype)
     first = 0
     for column, thresholds in zip(tested.tolist(), found, strict=True):
         numbers = np.concatenate([thresholds, np.nextafter(thresholds[-1:], np.inf), [np.nan]])
         for some in blocks(len(numbers), max(1, CACHED // len(forest.columns))):
-            failed = _failed(paths, column, numbers[some])[leaves]
+            failed = _failed(groups, column, numbers[some])
             lines[first + some.start : first + some.stop] = failed.T
         first += len(numbers)
     counts = np.array([len(each) for each in found], dtype=np.int64)
@@ -122,9 +114,9 @@ def _thresholds(forest: Forest, column: int) -> NDArray[np.float64]:
     return np.unique(np.concatenate(found))
 
 
-def _failed(paths: Paths, column: int, numbers: NDArray[np.float64]) -> NDArray[np.integer]:
-    """Which players fail by numbers in one column; (n_leaves, n_numbers)."""
-    forest = paths.forest
+def _failed(groups: Groups, column: int, numbers: NDArray[np.float64]) -> NDArray[np.integer]:
+    """What fails by numbers in one column; (n_groups, n_numbers)."""
+    forest = groups.paths.forest
     rows = np.zeros((len(numbers), int(forest.columns.max()) + 1))
     rows[:, column] = numbers
-    return paths.failed(forest.lets_left(rows), forest.columns == column)
+    return groups.failed(forest.lets_left(rows), forest.columns == column)

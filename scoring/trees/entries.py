@@ -1,4 +1,4 @@
-"""The numbers that a row finds in the leaves' tables, in the order in which they add up fastest."""
+"""The numbers that a row finds in the tables, in the order in which they add up fastest."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from numpy.typing import NDArray
 __all__ = ["Entries", "entries_of"]
 
 NEAR = 2048
-"""Leaves whose lines stay in the processor's cache together."""
+"""Groups whose lines stay in the processor's cache together."""
 
 
 class Entries(NamedTuple):
-    """Entries in segments: of leaves that lie near each other, those of one key side by side.
+    """Entries in segments: of groups that lie near each other, those of one key side by side.
 
     Parameters
     ----------
-    leaf, bit : int64 (n_entries,), a leaf that has a table, and its player.
+    group, offset : int64 (n_entries,), whose line it is in, and how far from its beginning.
     first : int64 (n_segments,), where each segment begins.
     by_key : int64 (n_segments,), the segments key by key.
     key : int64 (n_keys,), the keys that there are, ascending.
     key_first : int64 (n_keys,), where each key's segments begin in `by_key`.
     """
 
-    leaf: NDArray[np.int64]
-    bit: NDArray[np.int64]
+    group: NDArray[np.int64]
+    offset: NDArray[np.int64]
     first: NDArray[np.int64]
     by_key: NDArray[np.int64]
     key: NDArray[np.int64]
@@ -40,16 +40,18 @@ class Entries(NamedTuple):
         return np.add.reduceat(answer.take(self.by_key, axis=1), self.key_first, axis=1)
 
 
-def entries_of(leaf: NDArray[np.int64], bit: NDArray[np.int64], keys: NDArray[np.int64]) -> Entries:
+def entries_of(
+    group: NDArray[np.int64], offset: NDArray[np.int64], keys: NDArray[np.int64]
+) -> Entries:
     """Put entries in order.
 
     Parameters
     ----------
-    leaf, bit, keys : int64 (n_entries,), from 0 on; what has the same key is added up.
+    group, offset, keys : int64 (n_entries,), from 0 on; what has the same key is added up.
     """
-    order = np.lexsort((keys, leaf // NEAR))
+    order = np.lexsort((keys, group // NEAR))
     sorted_keys = keys[order]
     first = np.flatnonzero(np.diff(sorted_keys, prepend=-1))
     by_key = np.argsort(sorted_keys[first], kind="stable")
     key, key_first = np.unique(sorted_keys[first][by_key], return_index=True)
-    return Entries(leaf[order], bit[order], first, by_key, key, key_first)
+    return Entries(group[order], offset[order], first, by_key, key, key_first)

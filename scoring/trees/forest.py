@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -147,6 +147,63 @@ class Forest:
             width = 2 * len(level.inner)
         return tuple(found)
 
+    @cached_property
+    def children(self) -> NDArray[np.int64]:
+        """The nodes that a row goes on to, left and right, (n_nodes, 2); -1 at leaves."""
+        answer = np.full((len(self.is_inner), 2), -1)
+        inner = np.flatnonzero(self.is_inner)
+        for level in self.levels:
+            nodes = inner[level.first_inner : level.first_inner + len(level.inner)]
+            below = level.first_inner + level.first_leaf + len(level.inner) + len(level.leaves)
+            left = below + np.arange(len(nodes))
+            answer[nodes] = np.column_stack([left, left + len(nodes)])
+        return answer
+
+    @cached_property
+    def parents(self) -> NDArray[np.int64]:
+        """The node above each node, (n_nodes,); -1 at roots."""
+        answer = np.full(len(self.is_inner), -1)
+        answer[self.children[self.is_inner]] = np.flatnonzero(self.is_inner)[:, np.newaxis]
+        return answer
+
+    @cached_property
+    def numbers(self) -> NDArray[np.int64]:
+        """The number of each node among inner nodes or leaves, (n_nodes,)."""
+        return np.where(self.is_inner, np.cumsum(self.is_inner), np.cumsum(~self.is_inner)) - 1
+
+    @cached_property
+    def trees(self) -> NDArray[np.int64]:
+        """The tree of each node, (n_nodes,)."""
+        answer = np.arange(len(self.is_inner))
+        start = self.n_trees
+        for level in self.levels[1:]:
+            stop = start + len(level.inner) + len(level.leaves)
+            answer[start:stop] = answer[self.parents[start:stop]]
+            start = stop
+        return answer
+
+    def ancestors(
+        self, nodes: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+        """Return what is tested above nodes, those next to them first for each of them.
+
+        Returns
+        -------
+        which : int64 (n_tests,), ascending: the place of the node in `nodes`.
+        tested : int64 (n_tests,), the number of the inner node above it.
+        left : bool (n_tests,), whether the way from there to the node is the left one.
+        """
+        which, above = np.arange(len(nodes)), nodes
+        found: list[tuple[NDArray[Any], ...]] = []
+        while len(above) or not found:
+            inner = self.parents[above] >= 0
+            which, below = which[inner], above[inner]
+            above = self.parents[below]
+            found.append((which, self.numbers[above], self.children[above, 0] == below))
+        order = np.argsort(np.concatenate([each[0] for each in found]), kind="stable")
+        which, tested, left = (np.concatenate(part)[order] for part in zip(*found, strict=True))
+        return which, tested, left
+
     def rounded(self, columns: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return rows as their numbers are compared."""
         if self.rounding == "none":
@@ -206,34 +263,25 @@ class Forest:
 
     def answers(self, columns: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return what the trees add up to, (n_rows, n_outputs), added in the trees' order."""
-        return self.total(self.reached(columns))
-
-    def total(self, leaves: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return what trees add up to, (n_rows, n_outputs), from the leaves (n_trees, n_rows)."""
-        n_outputs, n_values = len(self.base), self.values.shape[1]
-        total = np.zeros((leaves.shape[1], n_outputs))
-        for output, some in self._by_output:
-            own = self.values[leaves[some]]  # (trees, n_rows, n_values)
-            # A sum of one row would be added in pairs, and differ from that of many.
-            total[:, output : output + n_values] += np.add.accumulate(own, axis=0)[-1]
-        return np.asarray(total / self.scale + self.base)
-
-    @cached_property
-    def trees_of_leaves(self) -> NDArray[np.int64]:
-        """The tree of each leaf, (n_leaves,)."""
-        found, here = [], np.arange(self.n_trees)
-        for level in self.levels:
-            found.append(here[level.leaves])
-            here = np.tile(here[level.inner], 2)
-        return np.concatenate(found)
-
-    @cached_property
-    def _by_output(self) -> tuple[tuple[int, NDArray[np.intp]], ...]:
-        """The first output that trees add to, and which trees."""
         first = np.empty(self.n_trees, dtype=np.int64)
-        first[self.trees_of_leaves] = self.outputs
-        outputs = np.unique(first).tolist()
-        return tuple((output, np.flatnonzero(first == output)) for output in outputs)
+        first[self.trees[~self.is_inner]] = self.outputs
+        return self.total(self.values[self.reached(columns).T], first)
+
+    def total(self, values: NDArray[np.float64], outputs: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return what values add up to, (n_rows, n_outputs), added one after the other.
+
+        Parameters
+        ----------
+        values : float64 (n_rows, n_summands, n_values).
+        outputs : int64 (n_summands,), the first output that each is added to.
+        """
+        n_outputs, n_values = len(self.base), self.values.shape[1]
+        total = np.zeros((len(values), n_outputs))
+        for output in np.unique(outputs).tolist() if n_outputs > n_values else (0,):
+            own = values if n_outputs == n_values else values[:, outputs == output]
+            # A sum of one row would be added in pairs, and differ from that of many.
+            total[:, output : output + n_values] += np.add.accumulate(own, axis=1)[:, -1]
+        return np.asarray(total / self.scale + self.base)
 
 
 def forest_of(

@@ -11,19 +11,25 @@ from numpy.typing import NDArray
 
 from scoring.errors import ModelError
 from scoring.games.game import blocks
-from scoring.trees.bins import FEW, Bins, bins_of
+from scoring.trees.bins import Bins, bins_of
 from scoring.trees.deep import Deep, Met
 from scoring.trees.entries import Entries, entries_of
 from scoring.trees.forest import Forest
-from scoring.trees.paths import MOST_PLAYERS, NOBODY, Paths
+from scoring.trees.groups import Groups
+from scoring.trees.paths import MOST_PLAYERS, Paths
 from scoring.trees.shares import pair_shares, shares
 from scoring.trees.spread import count, spread
-from scoring.trees.tables import CACHED, CAP_BYTES, Tables, tables_of, within
+from scoring.trees.tables import (
+    CACHED,
+    CAP_BYTES,
+    Layout,
+    Tables,
+    factors_of,
+    tables_of,
+    within,
+)
 
 __all__ = ["TreeGame", "tree_game"]
-
-MIRROR = 1e-12
-"""How far two values of a leaf may be from a constant sum, as a share of it, to be a mirror."""
 
 WALKED_BYTES = 400
 """What a leaf takes while a row is walked through the trees, generously."""
@@ -73,15 +79,15 @@ class TreeGame:
             return answers(self.forest, columns)
         answer = np.empty((len(columns), self.n_outputs))
         for some in blocks(len(columns), max(1, CACHED // self.forest.n_leaves)):
-            answer[some] = self._total(self._failed(columns[some]))
+            answer[some] = self._total(self._lines(columns[some]))
         return answer
 
     def values(self, columns: NDArray[np.float64], block_bytes: int) -> NDArray[np.float64]:
         """Explain rows; see `scoring.games.exact`."""
         answer = np.zeros((len(columns), self.n_outputs, self.n_players))
-        if len(self.tables.leaves):
+        if len(self.tables.tops):
             for some in self._looked_up_rows(len(columns), block_bytes):
-                answer[some] = self._looked_up(self._failed(columns[some]))
+                answer[some] = self._looked_up(self._lines(columns[some]))
         if self._chosen.any():
             for some in blocks(len(columns), self._walked_rows(block_bytes)):
                 answer[some] += self._walked(columns[some])
@@ -96,8 +102,8 @@ class TreeGame:
         outputs = np.empty((len(columns), self.n_outputs))
         values = np.empty((len(columns), self.n_outputs, self.n_players))
         for some in self._looked_up_rows(len(columns), block_bytes):
-            failed = self._failed(columns[some])
-            outputs[some], values[some] = self._total(failed), self._looked_up(failed)
+            lines = self._lines(columns[some])
+            outputs[some], values[some] = self._total(lines), self._looked_up(lines)
         return outputs, np.asarray(values.transpose(0, 2, 1))
 
     def without_background(self) -> TreeGame:
@@ -145,20 +151,31 @@ class TreeGame:
         """Which players decide which leaf."""
         return Paths(self.forest, self.owners)
 
+    @property
+    def share_of_leaves(self) -> float:
+        """How many of the leaves are in tables."""
+        return len(self.layout.groups.leaves) / self.forest.n_leaves
+
     @cached_property
-    def _factors(self) -> tuple[NDArray[np.float64], ...]:
-        """What a leaf adds to the outputs from its own on, as (n_leaves,) each."""
-        return _factors(self.forest)
+    def layout(self) -> Layout:
+        """Where the tables have what."""
+        n_factors, n_values = self._factors.shape[1], self.forest.values.shape[1]
+        return Layout(Groups(self.paths, self.tables.tops), n_factors, n_values)
+
+    @cached_property
+    def _factors(self) -> NDArray[np.float64]:
+        """What a leaf adds to the outputs from its own on, (n_leaves, n_factors)."""
+        return factors_of(self.forest)
 
     @cached_property
     def _mirrored(self) -> bool:
-        return bool(len(self._factors) < self.forest.values.shape[1])
+        return bool(self._factors.shape[1] < self.forest.values.shape[1])
 
     @cached_property
     def _chosen(self) -> NDArray[np.bool_]:
         """The leaves that have no table."""
         chosen = self.paths.n_players > 0
-        chosen[self.tables.leaves] = False
+        chosen[self.layout.groups.leaves] = False
         return chosen
 
     @cached_property
@@ -167,52 +184,52 @@ class TreeGame:
 
     @cached_property
     def _whole(self) -> bool:
-        """Whether every leaf has a table."""
-        return len(self.tables.leaves) == self.forest.n_leaves
+        """Whether every leaf is in a table."""
+        return len(self.layout.groups.leaves) == self.forest.n_leaves
 
     @cached_property
     def _bins(self) -> Bins | None:
-        return bins_of(self.paths, self.tables.leaves)
+        return bins_of(self.layout.groups)
 
     @cached_property
     def _entries(self) -> Entries:
-        leaves = self.tables.leaves
-        players = self.paths.players[leaves]
-        leaf, bit = np.nonzero(players != NOBODY)
-        keys = self.forest.outputs[leaves[leaf]].astype(np.int64) * self.n_players
-        keys += players[leaf, bit]
-        return entries_of(leaf, bit, keys)
+        groups, n_factors = self.layout.groups, self.layout.n_factors
+        group, player = (each.repeat(n_factors) for each in groups.members)
+        factor = np.tile(np.arange(n_factors), len(group) // n_factors)
+        keys = (groups.outputs[group] + factor) * self.n_players + player
+        first = np.searchsorted(group, np.arange(len(self.tables.tops)))
+        return entries_of(group, np.arange(len(group)) - first[group], keys)
 
     def _looked_up_rows(self, n_rows: int, block_bytes: int) -> Iterator[slice]:
         numbers = min(CACHED, block_bytes // 32)
-        return blocks(n_rows, max(1, numbers // max(1, len(self._entries.leaf))))
+        return blocks(n_rows, max(1, numbers // max(1, len(self._entries.group))))
 
-    def _failed(self, columns: NDArray[np.float64]) -> NDArray[np.integer]:
-        """Which players of the leaves with tables rows fail, as bits; (n_rows, n_tabled)."""
-        if len(columns) <= FEW and self._bins is not None:
-            return self._bins.failed(self.forest.rounded(columns))
-        failed = self.paths.failed(self.forest.goes_left(columns))
-        return np.ascontiguousarray(failed[self.tables.leaves].T)
+    def _lines(self, columns: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Where the lines of rows begin in the tables, (n_rows, n_groups)."""
+        if self._bins is not None:
+            return self.layout.lines(self._bins.failed(self.forest.rounded(columns)))
+        failed = self.layout.groups.failed(self.forest.goes_left(columns))
+        return self.layout.lines(np.ascontiguousarray(failed.T))
 
-    def _total(self, failed: NDArray[np.integer]) -> NDArray[np.float64]:
-        """The outputs of rows (n_rows, n_outputs): a row reaches the leaf that it fails nowhere."""
-        row, found = np.nonzero(failed == 0)
-        reached = np.empty((self.forest.n_trees, len(failed)), dtype=np.int64)
-        leaves = self.tables.leaves[found]
-        reached[self.forest.trees_of_leaves[leaves], row] = leaves
-        return self.forest.total(reached)
+    def _total(self, lines: NDArray[np.int64]) -> NDArray[np.float64]:
+        """The outputs of rows (n_rows, n_outputs): a line ends with the leaf that it reaches."""
+        own = self._ends + lines[:, :, np.newaxis]
+        return self.forest.total(self.tables.entries.take(own), self.layout.groups.outputs)
 
-    def _looked_up(self, failed: NDArray[np.integer]) -> NDArray[np.float64]:
+    @cached_property
+    def _ends(self) -> NDArray[np.int64]:
+        """Where a line has the values of its leaf, (n_groups, n_values)."""
+        widths, n_values = self.layout.widths[:, np.newaxis], self.layout.n_values
+        return widths - n_values + np.arange(n_values)
+
+    def _looked_up(self, lines: NDArray[np.int64]) -> NDArray[np.float64]:
         """(n_rows, n_outputs, n_players) from the tables."""
-        n_rows, entries = len(failed), self._entries
-        total = np.zeros((n_rows, self.n_outputs * self.n_players))
-        found = self.tables.look_up(failed, entries.leaf, entries.bit)
-        for k, factors in enumerate(self._factors if len(entries.key) else ()):
-            paid = found  # the tables hold the only factor already
-            if len(self._factors) > 1:
-                paid = found * factors[self.tables.leaves[entries.leaf]]
-            total[:, entries.key + k * self.n_players] += entries.sums(paid)
-        return self._all_outputs(total.reshape(n_rows, self.n_outputs, self.n_players))
+        total = np.zeros((len(lines), self.n_outputs * self.n_players))
+        if len(self._entries.key):
+            place = lines.take(self._entries.group, axis=1)
+            place += self._entries.offset
+            total[:, self._entries.key] = self._entries.sums(self.tables.entries.take(place))
+        return self._all_outputs(total.reshape(len(lines), self.n_outputs, self.n_players))
 
     def _walked(self, columns: NDArray[np.float64]) -> NDArray[np.float64]:
         """(n_rows, n_outputs, n_players) of the leaves without tables."""
@@ -231,7 +248,7 @@ class TreeGame:
     ) -> NDArray[np.float64]:
         shape = n_rows * self.n_outputs, self.n_players
         total = np.zeros(shape)
-        for k, factors in enumerate(self._factors):
+        for k, factors in enumerate(self._factors.T):
             factor = factors[met.leaf]
             at = met.row * self.n_outputs + self.forest.outputs[met.leaf] + k
             total += spread(met.gained, gain * factor[met.pair], at[met.pair], shape)
@@ -246,7 +263,7 @@ class TreeGame:
         pq = count(met.gained) * (n_bits + 1) + count(lost)
         shape = n_rows * self.n_outputs, self.n_players
         answer = np.zeros((self.n_players, *shape))
-        for k, factors in enumerate(self._factors):
+        for k, factors in enumerate(self._factors.T):
             at = (met.row * self.n_outputs + self.forest.outputs[met.leaf] + k)[met.pair]
             weight = met.weights * factors[met.leaf[met.pair]] / 2
             together, against, without = (each[pq] * weight for each in both)
@@ -296,10 +313,7 @@ def tree_game(
     paths = Paths(forest, owners)
     if paths.players.shape[1] > MOST_PLAYERS:
         return None
-    factors = _factors(forest)
-    chosen = within(paths.n_players, cap_bytes)
-    folded = factors[0] if len(factors) == 1 else np.ones(forest.n_leaves)
-    tables = tables_of(paths, chosen, background, weights, folded)
+    tables = tables_of(paths, within(paths, cap_bytes), background, weights, cap_bytes)
     base_values = weights @ answers(forest, background)
     return TreeGame(forest, owners, n_players, background, weights, base_values, tables)
 
@@ -310,15 +324,6 @@ def answers(forest: Forest, columns: NDArray[np.float64]) -> NDArray[np.float64]
     for some in blocks(len(columns), max(1, CACHED // max(1, len(forest.columns)))):
         answer[some] = forest.answers(columns[some])
     return answer
-
-
-def _factors(forest: Forest) -> tuple[NDArray[np.float64], ...]:
-    values = forest.values / forest.scale
-    if values.shape[1] == 2:
-        total = values.sum(axis=1)
-        if np.ptp(total) <= MIRROR * np.abs(total).max(initial=0.0):
-            return (np.ascontiguousarray(values[:, 0]),)
-    return tuple(np.ascontiguousarray(values.T))
 
 
 def _has(words: NDArray[np.unsignedinteger], player: int) -> NDArray[np.bool_]:

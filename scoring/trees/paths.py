@@ -77,22 +77,8 @@ class Paths:
 
         Bits above the path's players are not set. The integers are as narrow as they can be.
         """
-        answer = self.failed(self.forest.goes_left(columns))
-        np.bitwise_xor(answer, self._everybody[:, np.newaxis], out=answer)
-        return answer
-
-    def failed(
-        self, left: NDArray[np.bool_], counts: NDArray[np.bool_] | None = None
-    ) -> NDArray[np.integer]:
-        """Return which players of a leaf's path rows fail, as bits; (n_leaves, n_rows).
-
-        Parameters
-        ----------
-        left : bool (n_inner, n_rows), where rows go left.
-        counts : bool (n_inner,), the nodes that can be failed at; None for all.
-        """
-        forest, n_rows = self.forest, left.shape[1]
-        flags = self._flags if counts is None else np.where(counts, self._flags, 0)
+        forest, n_rows = self.forest, len(columns)
+        left, flags = forest.goes_left(columns), self._flags
         failed = np.zeros((forest.n_trees, n_rows), dtype=self.dtype)
         answer = np.empty((forest.n_leaves, n_rows), dtype=self.dtype)
         for level in forest.levels:
@@ -107,6 +93,7 @@ class Paths:
             np.bitwise_or(above, miss, out=failed[n_inner:])
             np.bitwise_xor(miss, bit, out=miss)
             np.bitwise_or(above, miss, out=failed[:n_inner])
+        np.bitwise_xor(answer, self._everybody[:, np.newaxis], out=answer)
         return answer
 
     @cached_property

@@ -1,8 +1,9 @@
-"""Leaves as tables: what each player gets, by which of the leaf's players the row passes.
+"""Leaves as tables: what each player gets, by what of the leaves' tests the row passes.
 
 The background side of a leaf depends on no row, so it is summed before any row comes. A leaf with
-d players has 2**d patterns; for each the table holds what each of the d players gets. To explain a
-row is to look up one line of every leaf, whatever the number of background rows.
+d players has 2**d patterns; for each the table holds what each of the d players gets. Leaves that
+hang together share a table (`scoring.trees.groups`), which is the sum of theirs. To explain a row
+is to look up one line of every table, whatever the number of background rows.
 
 Summed over the background, the shares of `scoring.trees.shares` need, for every set X of players
 that the row passes, the weight of background rows that fail some u players, all of them in X: a
@@ -19,10 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.games.game import blocks
+from scoring.trees.forest import Forest
+from scoring.trees.groups import GROWTH, Groups, tops_of
 from scoring.trees.paths import Paths
 from scoring.trees.shares import shares
 
-__all__ = ["CAP_BYTES", "Tables", "tables_of", "within"]
+__all__ = ["CAP_BYTES", "Layout", "Tables", "factors_of", "tables_of", "within"]
 
 CAP_BYTES = 512 * 2**20
 """What all tables together may take."""
@@ -30,53 +33,101 @@ CAP_BYTES = 512 * 2**20
 BUILD_BYTES = 64 * 2**20
 """What building them may take at a time."""
 
+MIRROR = 1e-12
+"""How far two values of a leaf may be from a constant sum, as a share of it, to be a mirror."""
+
 CACHED = 2**19
 """Numbers that are looked up at a time: they stay in the processor's cache."""
 
 
 @dataclass(frozen=True, eq=False)
 class Tables:
-    """Tables of some leaves, those with fewer players first.
+    """Tables of groups of leaves.
+
+    A group's table has a line for every pattern of its bits, those that are passed being 1. A line
+    holds what each of the group's players gets, for every factor of a leaf, and then the values of
+    the leaf that the pattern reaches, or zeros.
 
     Parameters
     ----------
-    leaves : int64 (n_tabled,), the leaves that have a table.
-    n_players : int64 (n_tabled,), how many players each has; ascending.
-    entries : float64, all tables one after the other: (2**d, d) each.
+    tops : int64 (n_groups,), the nodes above the leaves; see `scoring.trees.groups`.
+    entries : float64, all tables one after the other.
     """
 
-    leaves: NDArray[np.int64]
-    n_players: NDArray[np.int64]
+    tops: NDArray[np.int64]
     entries: NDArray[np.float64]
 
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """Where the numbers of a group are in the tables.
+
+    Parameters
+    ----------
+    groups : of leaves, (n_groups,).
+    n_factors, n_values : what a line has for each player, and besides.
+    """
+
+    groups: Groups
+    n_factors: int
+    n_values: int
+
     @cached_property
-    def starts(self) -> NDArray[np.int64]:
-        """Where each leaf's table begins, (n_tabled,)."""
-        sizes = self.n_players << self.n_players
-        return np.asarray(np.cumsum(sizes) - sizes)
+    def widths(self) -> NDArray[np.int64]:
+        """How many numbers a group's line has, (n_groups,)."""
+        return np.asarray(self.groups.n_players * self.n_factors + self.n_values)
+
+    @cached_property
+    def _sizes(self) -> NDArray[np.int64]:
+        return self.widths << self.groups.n_bits
+
+    @property
+    def n_entries(self) -> int:
+        """How many numbers all tables have."""
+        return int(self._sizes.sum())
 
     @cached_property
     def _last_lines(self) -> NDArray[np.int64]:
-        """Where the line of those who pass everything begins, (n_tabled,)."""
-        return np.asarray(self.starts + ((1 << self.n_players) - 1) * self.n_players)
+        """Where the line of those who pass everything begins, (n_groups,)."""
+        return np.asarray(np.cumsum(self._sizes) - self.widths)
 
-    def look_up(
-        self, failed: NDArray[np.integer], leaf: NDArray[np.int64], bit: NDArray[np.int64]
-    ) -> NDArray[np.float64]:
-        """Return what players of leaves get, (n_rows, n_entries).
+    def lines(self, failed: NDArray[np.integer]) -> NDArray[np.int64]:
+        """Return where the lines of rows begin, (n_rows, n_groups), by what they fail, as bits."""
+        return np.asarray(self._last_lines - failed * self.widths)
 
-        Parameters
-        ----------
-        failed : (n_rows, n_tabled), the players that rows fail, as bits.
-        leaf, bit : (n_entries,), the tabled leaf and its player.
+    def table(
+        self, entries: NDArray[np.float64], group: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return views of a group's table.
+
+        Returns
+        -------
+        values : (2**n_bits, n_players, n_factors).
+        outputs : (2**n_bits, n_values).
         """
-        lines = self._last_lines - failed * self.n_players
-        place = lines.take(leaf, axis=1)
-        place += bit
-        return self.entries.take(place)
+        n_lines, width = 1 << int(self.groups.n_bits[group]), int(self.widths[group])
+        stop = int(self._last_lines[group]) + width
+        table = entries[stop - n_lines * width : stop].reshape(n_lines, width)
+        values = table[:, : width - self.n_values]
+        n_players = int(self.groups.n_players[group])
+        return values.reshape(n_lines, n_players, self.n_factors), table[:, width - self.n_values :]
 
 
-def within(n_players: NDArray[np.int64], cap_bytes: int) -> NDArray[np.int64]:
+def factors_of(forest: Forest) -> NDArray[np.float64]:
+    """Return what a leaf adds to the outputs from its own on, (n_leaves, n_factors).
+
+    Of two values that have the same sum in every leaf, the second mirrors the first and is left
+    out.
+    """
+    values = forest.values / forest.scale
+    if values.shape[1] == 2:
+        total = values.sum(axis=1)
+        if np.ptp(total) <= MIRROR * np.abs(total).max(initial=0.0):
+            return values[:, :1]
+    return values
+
+
+def within(paths: Paths, cap_bytes: int) -> NDArray[np.int64]:
     """Choose the leaves whose tables fit together, those with fewest players first.
 
     Returns
@@ -84,9 +135,10 @@ def within(n_players: NDArray[np.int64], cap_bytes: int) -> NDArray[np.int64]:
     int64 (n_tabled,), ordered by the number of players. None where fewer than half of the leaves
     fit: then all are better computed as they are needed.
     """
-    order = np.argsort(n_players, kind="stable")
-    d = n_players[order].astype(np.float64)
-    fits = np.cumsum(8 * d * 2**d) <= cap_bytes
+    order = np.argsort(paths.n_players, kind="stable")
+    d = paths.n_players[order].astype(np.float64)
+    n_factors, n_values = factors_of(paths.forest).shape[1], paths.forest.values.shape[1]
+    fits = np.cumsum(8 * (d * n_factors + n_values) * 2**d) <= cap_bytes
     chosen: NDArray[np.int64] = order[fits]
     return chosen if 2 * len(chosen) >= len(order) else chosen[:0]
 
@@ -96,7 +148,7 @@ def tables_of(
     leaves: NDArray[np.int64],
     background: NDArray[np.float64],
     weights: NDArray[np.float64],
-    factors: NDArray[np.float64],
+    cap_bytes: int,
 ) -> Tables:
     """Sum the background into tables.
 
@@ -104,21 +156,43 @@ def tables_of(
     ----------
     leaves : as `within` chooses them.
     background : float64 (n_background, n_columns), and weights (n_background,).
-    factors : float64 (n_leaves,), what each leaf's shares are multiplied by.
     """
+    factors, layout = factors_of(paths.forest), _layout(paths, leaves, cap_bytes)
+    groups = layout.groups
+    entries = np.zeros(layout.n_entries)
+    leaves = groups.leaves
     n_players = paths.n_players[leaves]
     failing = _failing(paths, leaves, background, weights)
-    entries = np.empty(int((n_players << n_players).sum()))
-    start, first = 0, 0
+    first = 0
     for d in np.unique(n_players).tolist():
-        group = leaves[n_players == d]
-        weight = failing[first : first + (len(group) << d)].reshape(len(group), -1)
+        alike = leaves[n_players == d]
+        weight = failing[first : first + (len(alike) << d)].reshape(len(alike), -1)
         first += weight.size
-        for some in blocks(len(group), max(1, BUILD_BYTES // (8 * (3 * d + 6) << d))):
-            table = _table(weight[some], d) * factors[group[some], np.newaxis, np.newaxis]
-            entries[start : start + table.size] = table.ravel()
-            start += table.size
-    return Tables(leaves, n_players, entries)
+        for some in blocks(len(alike), max(1, BUILD_BYTES // (8 * (3 * d + 6) << d))):
+            for leaf, table in zip(alike[some].tolist(), _table(weight[some], d), strict=True):
+                _add(entries, layout, leaf, table[:, :, np.newaxis] * factors[leaf])
+    return Tables(groups.tops, entries)
+
+
+def _layout(paths: Paths, leaves: NDArray[np.int64], cap_bytes: int) -> Layout:
+    """Bring leaves together; their tables may grow by it while all of them fit."""
+    counts = factors_of(paths.forest).shape[1], paths.forest.values.shape[1]
+    grown, kept = (
+        Layout(Groups(paths, tops_of(paths, leaves, growth, *counts)), *counts)
+        for growth in (GROWTH, 1)
+    )
+    return grown if 8 * grown.n_entries <= cap_bytes else kept
+
+
+def _add(
+    entries: NDArray[np.float64], layout: Layout, leaf: int, table: NDArray[np.float64]
+) -> None:
+    """Add a leaf's table (2**d, d, n_factors) to that of its group."""
+    paths = layout.groups.paths
+    patterns = layout.groups.patterns(leaf)
+    values, outputs = layout.table(entries, int(layout.groups.of_leaves[leaf]))
+    values[:, layout.groups.slots(leaf)] += table[patterns]
+    outputs[patterns == len(table) - 1] += paths.forest.values[leaf]
 
 
 def _failing(

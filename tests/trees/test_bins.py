@@ -1,4 +1,4 @@
-"""Bins of numbers: a row fails by them what it fails by walking through the trees."""
+"""Bins of numbers: a row fails by them what it fails test by test."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from sklearn import ensemble, tree
 
-from scoring.trees import bins as bins_module
 from scoring.trees import forest as hand_made
 from scoring.trees.bins import bins_of
-from scoring.trees.paths import Paths
+from scoring.trees.groups import GROWTH
+from tests.trees.test_groups import groups_of
 from tests.trees.test_trees import (
     ROOM,
     TREES,
@@ -27,14 +27,13 @@ from tests.trees.test_trees import (
 OWNERS = {"a column each": np.arange(N), "shared columns": np.array([0, 1, 0, 1, 2])}
 
 
-def assert_bins_fail_what_walks_fail(forest, rows, owners=OWNERS["a column each"]):
-    """Line by line and bit by bit."""
-    paths = Paths(forest, owners)
-    leaves = np.random.default_rng(0).permutation(forest.n_leaves)
-    bins = bins_of(paths, leaves)
+def assert_bins_fail_what_tests_fail(forest, rows, owners=OWNERS["a column each"], growth=GROWTH):
+    """Group by group and bit by bit."""
+    groups = groups_of(forest, owners, growth)
+    bins = bins_of(groups)
     assert bins is not None  # for the type checker
-    walked = paths.failed(forest.goes_left(rows))[leaves].T
-    np.testing.assert_array_equal(bins.failed(forest.rounded(rows)), walked)
+    failed = groups.failed(forest.goes_left(rows)).T
+    np.testing.assert_array_equal(bins.failed(forest.rounded(rows)), failed)
 
 
 def odd_rows(forest, x):
@@ -49,12 +48,13 @@ def odd_rows(forest, x):
     return np.concatenate([rows, odd])
 
 
+@pytest.mark.parametrize("growth", [GROWTH, 0])
 @pytest.mark.parametrize("players", OWNERS)
 @pytest.mark.parametrize("name", TREES)
-def test_a_row_fails_by_bins_what_it_fails_by_walking(name, players):
+def test_a_row_fails_by_bins_what_it_fails_test_by_test(name, players, growth):
     model, space, x, _ = fitted(name)
     forest = forest_of(model, space)
-    assert_bins_fail_what_walks_fail(forest, odd_rows(forest, x), OWNERS[players])
+    assert_bins_fail_what_tests_fail(forest, odd_rows(forest, x), OWNERS[players], growth)
 
 
 @pytest.mark.parametrize("library", ["LightGBM", "scikit-learn"])
@@ -75,7 +75,7 @@ def test_codes_of_categories_have_bins(library):
     codes = np.concatenate([odd, edges, np.nextafter(edges, -np.inf)])
     rows = np.repeat(x[:1], len(codes), axis=0)
     rows[:, column] = codes
-    assert_bins_fail_what_walks_fail(forest, rows)
+    assert_bins_fail_what_tests_fail(forest, rows)
 
 
 def test_the_last_code_of_a_set_is_known_and_the_next_is_not():
@@ -94,7 +94,7 @@ def test_the_last_code_of_a_set_is_known_and_the_next_is_not():
         np.zeros(1),
     )
     rows = np.array([[-1.0], [0.0], [1.0], [2.0], [2.99], [3.0], [np.nan]])
-    assert_bins_fail_what_walks_fail(forest, rows, np.zeros(1, dtype=np.int64))
+    assert_bins_fail_what_tests_fail(forest, rows, np.zeros(1, dtype=np.int64))
     assert forest.answers(rows)[:, 0].tolist() == [2, 1, 2, 1, 1, 2, 2]
 
 
@@ -104,10 +104,9 @@ def test_few_rows_and_many_get_the_same_answers_to_the_bit(name):
     forest = forest_of(model, space)
     game = game_of(forest, x[:9], np.full(9, 1 / 9), np.arange(N), N)
     rows = beside_thresholds(forest, x)
-    outputs, values = game.outputs_and_values(rows, ROOM)  # too many for bins
+    outputs, values = game.outputs_and_values(rows, ROOM)
     np.testing.assert_array_equal(outputs, forest.answers(rows))
     np.testing.assert_array_equal(values, game.values(rows, ROOM))
-    assert len(rows) > bins_module.FEW
     for r in range(0, len(rows), 7):
         one, own = game.outputs_and_values(rows[r : r + 1], ROOM)
         np.testing.assert_array_equal(one, outputs[r : r + 1])
@@ -115,10 +114,10 @@ def test_few_rows_and_many_get_the_same_answers_to_the_bit(name):
         np.testing.assert_array_equal(own, values[r : r + 1])
 
 
-def test_trees_whose_lines_take_too_much_room_are_walked(monkeypatch):
+def test_trees_whose_lines_take_too_much_room_are_asked_test_by_test(monkeypatch):
     model, space, x, _ = fitted("forest of two")
     forest = forest_of(model, space)
-    assert bins_of(Paths(forest, np.arange(N)), np.arange(forest.n_leaves), 1000) is None
+    assert bins_of(groups_of(forest, np.arange(N)), 1000) is None
     game, other = (game_of(forest, x[:9], np.full(9, 1 / 9), np.arange(N), N) for _ in range(2))
     expected = game.values(x[:3], ROOM)
     monkeypatch.setattr("scoring.trees.game.bins_of", lambda *_: None)
@@ -128,20 +127,6 @@ def test_trees_whose_lines_take_too_much_room_are_walked(monkeypatch):
 def test_trees_without_a_test_have_no_bins():
     model = tree.DecisionTreeRegressor().fit(np.zeros((4, N)), np.ones(4))
     forest = forest_of(model, "value")
-    assert bins_of(Paths(forest, np.arange(N)), np.arange(1)) is None
+    assert bins_of(groups_of(forest, np.arange(N))) is None
     game = game_of(forest, np.zeros((2, N)), np.full(2, 0.5), np.arange(N), N)
-    outputs, values = game.outputs_and_values(np.ones((2, N)), ROOM)
-    assert (outputs == 1).all()
-    assert values.shape == (2, N, 1)
-    assert not values.any()
-
-
-def test_leaves_far_from_each_other_add_up_too(monkeypatch):
-    """Entries are added up in segments; with small ones there are many for each player."""
-    model, space, x, _ = fitted("forest of three")
-    forest = forest_of(model, space)
-    game, other = (game_of(forest, x[:9], np.full(9, 1 / 9), np.arange(N), N) for _ in range(2))
-    expected = game.values(x[:40], ROOM)
-    monkeypatch.setattr("scoring.trees.entries.NEAR", 7)
-    assert len(other._entries.first) > len(other._entries.key)
-    np.testing.assert_allclose(other.values(x[:40], ROOM), expected, rtol=0, atol=1e-14)
+    assert (game.values(np.zeros((3, N)), ROOM) == 0).all()

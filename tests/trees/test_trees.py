@@ -170,7 +170,7 @@ def test_values_are_those_of_the_definition_with_tables_and_without(name, cap_by
     weights = np.random.default_rng(0).dirichlet(np.ones(7))
     background, rows = x[10:17], np.concatenate([x[:3], beside_thresholds(forest, x)[:3]])
     game = game_of(forest, background, weights, np.arange(N), N, cap_bytes)
-    tabled = len(game.tables.leaves) / forest.n_leaves
+    tabled = game.share_of_leaves
     assert {2**29: tabled == 1, 0: tabled == 0}.get(cap_bytes, tabled < 1)
     expected = oracles.shapley_rows(forest.answers, rows, background, weights)
     scale = np.abs(forest.answers(x)).max()

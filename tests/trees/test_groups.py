@@ -1,0 +1,86 @@
+"""Groups of leaves: what a row fails of them tells what it fails of every leaf."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn import tree
+
+from scoring.trees.groups import GROWTH, MOST_BITS, Groups, tops_of
+from scoring.trees.paths import Paths
+from scoring.trees.tables import Layout, tables_of, within
+from tests.trees.test_trees import (
+    TREES,
+    N,
+    answer,
+    beside_thresholds,
+    fitted,
+    forest_of,
+    numbers,
+)
+
+
+def groups_of(forest, owners, growth=GROWTH, leaves=None, n_factors=1, n_values=1):
+    """All leaves of a forest, or some, in groups."""
+    paths = Paths(forest, owners)
+    some = np.arange(forest.n_leaves) if leaves is None else leaves
+    return Groups(paths, tops_of(paths, some, growth, n_factors, n_values))
+
+
+@pytest.mark.parametrize("growth", [0, 1, GROWTH, 100])
+@pytest.mark.parametrize("owners", [np.arange(N), np.array([0, 1, 0, 1, 2])])
+@pytest.mark.parametrize("name", TREES)
+def test_what_a_row_passes_of_a_group_is_what_it_passes_of_its_leaves(name, owners, growth):
+    model, space, x, _ = fitted(name)
+    forest = forest_of(model, space)
+    groups = groups_of(forest, owners, growth)
+    rows = beside_thresholds(forest, x)
+    failed = groups.failed(forest.goes_left(rows)).astype(np.int64)
+    passed = (1 << groups.n_bits[:, np.newaxis]) - 1 - failed
+    walked = groups.paths.passed(rows)
+    assert sorted(groups.leaves) == list(range(forest.n_leaves))
+    assert (len(groups.tops) == forest.n_leaves) == (growth == 0)
+    for leaf in range(forest.n_leaves):
+        found = groups.patterns(leaf)[passed[groups.of_leaves[leaf]]]
+        np.testing.assert_array_equal(found, walked[leaf])
+
+
+@pytest.mark.parametrize("name", TREES)
+def test_tables_are_no_larger_than_allowed(name):
+    model, space, *_ = fitted(name)
+    forest = forest_of(model, space)
+    own, none, twice = (Layout(groups_of(forest, np.arange(N), g), 1, 1) for g in (0, 1, GROWTH))
+    assert none.n_entries <= own.n_entries
+    assert len(twice.groups.tops) <= len(none.groups.tops) < len(own.groups.tops)
+    n_bits = twice.groups.n_bits
+    assert n_bits.max() <= max(MOST_BITS, own.groups.n_bits.max())
+
+
+def test_leaves_without_a_table_are_in_no_group():
+    model, space, *_ = fitted("histograms")
+    forest = forest_of(model, space)
+    chosen = np.flatnonzero(np.random.default_rng(0).random(forest.n_leaves) < 0.8)
+    groups = groups_of(forest, np.arange(N), 100, chosen)
+    assert sorted(groups.leaves) == chosen.tolist()
+    assert (np.flatnonzero(groups.of_leaves < 0) == np.setdiff1d(
+        np.arange(forest.n_leaves), chosen)).all()  # fmt: skip
+    assert 1 < len(groups.tops) < len(chosen)
+
+
+def test_where_growth_is_over_the_cap_tables_do_not_grow():
+    """A tree whose leaves' own tables just fit: with growth they would not."""
+    x = numbers()
+    model = tree.DecisionTreeRegressor(max_depth=6, random_state=0).fit(x, answer(x))
+    paths = Paths(forest_of(model, "value"), np.arange(N))
+    every = np.arange(paths.forest.n_leaves)
+    grown, kept = (
+        Layout(Groups(paths, tops_of(paths, every, growth, 1, 1)), 1, 1).n_entries
+        for growth in (GROWTH, 1)
+    )
+    own = Layout(Groups(paths, tops_of(paths, every, 0, 1, 1)), 1, 1).n_entries
+    assert kept < grown
+    for cap in (8 * grown, 8 * grown - 8):
+        leaves = within(paths, 8 * own)
+        assert len(leaves) == len(every)
+        tables = tables_of(paths, leaves, x[:4], np.full(4, 0.25), cap)
+        assert tables.entries.nbytes == (8 * grown if cap == 8 * grown else 8 * kept)
