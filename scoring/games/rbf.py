@@ -26,11 +26,11 @@ __all__ = ["rbf_values"]
 KEPT_BYTES = 256 * 2**20
 """How large the background's half of the kernel may be to be kept between calls."""
 
-PAIRS = 1 << 12
+PAIRS = 1 << 13
 """Pairs of a support vector and a background row whose tables stay in the processor's cache."""
 
-IN_CACHE = 1 << 18
-"""Factors that exist at a time where the background's half is not kept."""
+IN_CACHE = 1 << 16
+"""Factors that exist at a time: they and what they are multiplied by stay in the cache."""
 
 LINKED = 1 << 14
 """Margins at a time that outputs are made of."""
