@@ -14,11 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.feature import Feature
+from scoring.flat_columns import FlatColumns
 
 __all__ = ["FEW", "FewRows"]
 
 FEW = 64
 """Rows up to which this is faster than a column at a time."""
+
+
+_NUMBERS = frozenset({float, int, type(None)})
 
 
 class FewRows:
@@ -34,6 +38,7 @@ class FewRows:
         kinds = {j: feature.kind for j, feature in enumerate(features)}
         self._n_features = len(features)
         self._numbers = [j for j, kind in kinds.items() if kind in {"number", "integer"}]
+        self._of_numbers = tuple(features[j].name for j in self._numbers)
         self._flags = [j for j, kind in kinds.items() if kind == "boolean"]
         self._categories = [(j, features[j]) for j, kind in kinds.items() if kind == "category"]
         self._names = [feature.name for feature in features]
@@ -54,7 +59,11 @@ class FewRows:
         ----------
         columns : per feature name its values (n_rows,).
         """
-        numbers = self._encoded_numbers([columns[self._names[j]] for j in self._numbers], n_rows)
+        if isinstance(columns, FlatColumns) and columns.names == self._of_numbers:
+            flat = columns.flat
+        else:
+            flat = [*chain.from_iterable(map(columns.__getitem__, self._of_numbers))]
+        numbers = self._encoded_numbers(flat, n_rows)
         if numbers is None:
             return None
         if self._only_numbers:
@@ -75,18 +84,19 @@ class FewRows:
             codes[:, j] = found
         return codes
 
-    def _encoded_numbers(self, columns: Sequence[Any], n_rows: int) -> NDArray[np.float64] | None:
-        """Numbers (n_numbers, n_rows); NaN where one is missing and may be."""
-        flat = list(chain.from_iterable(columns))
-        if not set(map(type, flat)) <= {float, int, type(None)} or len(flat) < n_rows:
-            return np.empty((0, n_rows)) if not columns else None
+    def _encoded_numbers(self, flat: list[Any], n_rows: int) -> NDArray[np.float64] | None:
+        """Numbers (n_numbers, n_rows), told column after column; NaN where one may be missing."""
+        if not _NUMBERS.issuperset(map(type, flat)) or len(flat) < n_rows:
+            return np.empty((0, n_rows)) if not self._numbers else None
         try:
             numbers = np.array(flat, dtype=np.float64).reshape(-1, n_rows)
         except OverflowError:
             return None
         within = (numbers >= self._lowest) & (numbers <= self._highest)
-        if not within.all() and not (within | (self._may_miss & np.isnan(numbers))).all():
-            return None
+        if np.count_nonzero(within) < within.size:
+            missing = self._may_miss & np.isnan(numbers)
+            if not (within | missing).all():
+                return None
         if self._any_whole:
             whole = numbers[self._whole]
             if not ((np.floor(whole) == whole) | np.isnan(whole)).all():

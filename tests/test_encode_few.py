@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from scoring import schema as schema_module
 from scoring.errors import RowsError
 from scoring.feature import Feature
+from scoring.flat_columns import FlatColumns
 from scoring.schema import FeatureSchema
 
 FEATURES = (
@@ -79,3 +80,18 @@ def test_good_rows_are_encoded_at_once(monkeypatch):
     row = {"x": 1, "gap": None, "n": 2, "flag": True, "city": "b", "code": 2, "open": "u"}
     table = schema.encode_columns({name: [value] for name, value in row.items()})
     np.testing.assert_array_equal(table.codes, [[1, np.nan, 2, 1, 1, 1, 0]])
+
+
+def test_columns_that_lie_one_after_the_other_are_a_mapping_of_them():
+    columns = FlatColumns(("a", "b"), [1.0, 2.0, 3.0, 4.0])
+    assert dict(columns) == {"a": [1.0, 2.0], "b": [3.0, 4.0]}
+    assert len(columns) == 2
+    with pytest.raises(KeyError):
+        columns["c"]
+
+
+def test_columns_in_another_order_are_found_by_name():
+    x = np.arange(6.0).reshape(2, 3)
+    schema = FeatureSchema.infer(x, names=["a", "b", "c"])
+    told = FlatColumns(("c", "a", "b"), [2.0, 5.0, 0.0, 3.0, 1.0, 4.0])
+    np.testing.assert_array_equal(schema.encode_columns(told).codes, x)

@@ -79,9 +79,11 @@ def _read(body: bytes, schema: FeatureSchema, max_rows: int) -> Columns:
         stream.add(batch)
     check_count(stream.n_rows, max_rows, found.broken)
     features = {feature.name: feature for feature in schema.features}
-    for name, pieces in stream.pieces.items():
-        if name in features and given.count(name) == 1:
-            found.values[name] = _as_schema(features[name], pieces)
+    found.values = {
+        name: _as_schema(features[name], pieces)
+        for name, pieces in stream.pieces.items()
+        if name in features and given.count(name) == 1
+    }
     found.index = _objects(stream.pieces[INDEX]) if labelled else range(stream.n_rows)
     return found
 

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from operator import itemgetter
 from typing import Any
 
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 
 from scoring.encode import Violations
 from scoring.errors import LISTED_VIOLATIONS
+from scoring.flat_columns import FlatColumns
 from service.codec.json_text import RepeatedKeys
 from service.errors import TooManyRows
 
@@ -39,7 +41,7 @@ class Columns:
     the structural rules that the body breaks.
     """
 
-    values: dict[str, Sequence[Any] | NDArray[Any]] = field(default_factory=dict)
+    values: Mapping[str, Sequence[Any] | NDArray[Any]] = field(default_factory=dict)
     index: Sequence[Any] = ()
     broken: Violations = field(default_factory=Violations)
 
@@ -76,6 +78,7 @@ def _read_columns(
     repeated = body.repeated if isinstance(body, RepeatedKeys) else ()
     check_names([*body, *repeated], names, found.broken)
     known, labels = set(names), None
+    whole: dict[str, Sequence[Any]] = {}
     for name, column in body.items():
         if name not in known:
             continue
@@ -89,23 +92,29 @@ def _read_columns(
         if values is None:
             found.broken.add(None, name, "must have the same rows as the first column")
         else:
-            found.values[name] = values
+            whole[name] = values
+    found.values = whole
 
 
 def _read_plain_columns(
     body: dict[str, Any], names: Sequence[str], max_rows: int, found: Columns
 ) -> bool:
     """Read columns that are as pandas writes them; return whether they were."""
-    if type(body) is not dict or len(body) != len(names) or not all(map(body.__contains__, names)):
+    if type(body) is not dict or len(body) != len(names):
         return False
-    if set(map(type, body.values())) != {dict}:
+    try:
+        columns = [*map(body.__getitem__, names)]
+    except KeyError:
         return False
-    labels = list(next(iter(body.values())))
-    if any(list(column) != labels for column in body.values()):
+    if set(map(type, columns)) != {dict}:
+        return False
+    labels = [*columns[0]]
+    alike = set(map(len, columns)) == {len(labels)}
+    if not alike or [*chain.from_iterable(columns)] != labels * len(columns):
         return False
     check_count(len(labels), max_rows, found.broken)
     found.index = labels
-    found.values = {name: list(body[name].values()) for name in names}
+    found.values = FlatColumns(names, [*chain.from_iterable(map(dict.values, columns))])
     return True
 
 
@@ -155,9 +164,8 @@ def _list_broken_records(records: list[Any], names: Sequence[str], found: Column
         else:
             found.broken.add(row, None, "must be an object of columns and values")
     if all(isinstance(record, dict) for record in records):
-        for name in names:
-            if all(name in record for record in records):
-                found.values[name] = [record[name] for record in records]
+        shared = [name for name in names if all(name in record for record in records)]
+        found.values = {name: [record[name] for record in records] for name in shared}
 
 
 def _read_split(body: dict[str, Any], names: Sequence[str], max_rows: int, found: Columns) -> None:
