@@ -2,9 +2,7 @@
 
 A support vector's kernel between a masked row and itself is a product over players, each factor
 from the row (A) or from the background row (B): a product game for every pair of a support vector
-and a background row. Its values are Owen's integral of `(A_j - B_j) prod_i (p A_i + (1-p) B_i)`,
-i other than j, a polynomial of degree n - 1 in p (Owen, "Multilinear extensions of games", 1972);
-Gauss-Legendre with n / 2 nodes is exact.
+and a background row, whose values are integrals (`scoring.games.owen`).
 """
 
 from __future__ import annotations
@@ -18,6 +16,7 @@ from numpy.typing import NDArray
 
 from scoring.games.game import blocks
 from scoring.games.machine import Machine
+from scoring.games.owen import integrals, legendre
 
 __all__ = ["RbfExactGame", "rbf_game"]
 
@@ -71,27 +70,20 @@ class RbfExactGame:
 
     def values(self, columns: NDArray[np.float64], block_bytes: int) -> NDArray[np.float64]:
         """Explain rows; see `scoring.games.exact`."""
-        machine, n_players = self.machine, self.n_players
-        p, node_weights = self._nodes
-        answer = np.zeros((len(columns), n_players, len(machine.intercepts)))
+        coefficients, n_supports = self.machine.coefficients, len(self.machine.supports)
+        answer = np.zeros((len(columns), self.n_players, coefficients.shape[1]))
         for rows, some, larger, moved, kept in self._products(columns, block_bytes):
-            total, factor = np.zeros(moved.shape), np.empty(moved.shape)
-            for here, node_weight in zip(p, node_weights, strict=True):
-                np.multiply(moved, here, out=factor)
-                factor += kept
-                product = np.multiply.reduce(factor, axis=0)
-                product *= larger * node_weight
-                total += np.divide(product, factor, out=factor)
-            total *= moved
-            paid = total.reshape(-1, len(machine.supports)) @ machine.coefficients
-            paid = paid.reshape(n_players, -1, some.stop - some.start, paid.shape[1])
-            answer[rows] += np.einsum("prbo,b->rpo", paid, self.weights[some])
+            n_rows = rows.stop - rows.start
+            pays = np.multiply.outer(self.weights[some], coefficients)  # (n_some, n_supports, ...)
+            pays = larger.reshape(n_rows, -1, n_supports, 1) * pays
+            pays = pays.reshape(n_rows, -1, coefficients.shape[1])
+            answer[rows] += integrals(moved, kept, pays)
         return answer
 
     def interactions(self, columns: NDArray[np.float64], block_bytes: int) -> NDArray[np.float64]:
         """Return interaction values; see `scoring.games.exact`."""
         machine, n = self.machine, self.n_players
-        p, node_weights = self._nodes
+        p, node_weights = legendre((n + 1) // 2)
         n_supports, n_outputs = machine.coefficients.shape
         answer = np.zeros((len(columns), n, n, n_outputs))
         for rows, some, larger, moved, kept in self._products(columns, block_bytes):
@@ -110,11 +102,6 @@ class RbfExactGame:
         own = self.values(columns, block_bytes)
         answer[:, diagonal, diagonal] = own - answer.sum(axis=2)
         return answer
-
-    @cached_property
-    def _nodes(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        nodes, weights = np.polynomial.legendre.leggauss((self.n_players + 1) // 2)
-        return (nodes + 1) / 2, weights / 2
 
     @cached_property
     def _absent(self) -> NDArray[np.float64]:
