@@ -19,9 +19,9 @@ from tqdm import tqdm
 
 from benchmarks import machine
 from scoring import kernel, kriging
+from scoring.distillation.measure import relative_rms
+from scoring.distillation.probe import mixed_rows
 from scoring.explainers import TabularExplainer
-from scoring.measure import relative_rms
-from scoring.probe import mixed_rows
 
 N_BACKGROUND = 10
 ERROR_ROWS = 8

@@ -92,10 +92,10 @@ class KernelScoringExplainer(Distilled):
         block_bytes: int = BLOCK_BYTES,
         progress: bool = False,
     ) -> None:
-        from scoring import attributes  # offline only: it needs scipy
-        from scoring.distil import check_knobs
-        from scoring.probe import sample_row
-        from scoring.source import source_of
+        from scoring.distillation import attributes  # offline only: it needs scipy
+        from scoring.distillation.distil import check_knobs
+        from scoring.distillation.probe import sample_row
+        from scoring.distillation.source import source_of
 
         texts: dict[str, Any] = {"name": name, "version": version}
         for parameter, text in texts.items():

@@ -2,7 +2,8 @@
 
 A design is cut into groups that share no sampled coalition, and each group estimates the values
 alone. How far the groups are apart, times a factor, is the standard error of the whole design's
-estimate. Distillation measures the factor (`scoring.calibrate`); here is where it starts.
+estimate. Distillation measures the factor (`scoring.distillation.calibrate`); here is where it
+starts.
 
 For least squares it is that of a mean of draws without replacement (Cochran, "Sampling
 Techniques", 1977, section 2.6). For kriging the whole design is better than the mean of its parts

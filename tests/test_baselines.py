@@ -14,8 +14,9 @@ from sklearn.gaussian_process import GaussianProcessClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 
-from scoring import baselines, measure
+from scoring import baselines
 from scoring.artifact import load, read_manifest, save
+from scoring.distillation import measure
 from scoring.errors import ArtifactCorrupt, FidelityError, ParameterError
 from scoring.explainers import MimicExplainer, TabularExplainer
 from scoring.scoring_explainers import KernelScoringExplainer
@@ -157,7 +158,7 @@ def test_sampled_values_share_the_design_and_have_errors_of_their_own(tmp_path):
 
 def test_a_shared_design_that_misses_the_tolerance_names_the_baseline(monkeypatch):
     measured = iter([0.01, 0.5])
-    monkeypatch.setattr("scoring.distil.relative_rms", lambda *_: next(measured))
+    monkeypatch.setattr("scoring.distillation.distil.relative_rms", lambda *_: next(measured))
     model = MODELS["kernel"][0]
     with pytest.raises(FidelityError, match=r"against baseline 'approved' is 0\.5"):
         explainer_of(model, {"approved": APPROVED}, tolerance=0.05)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
-from scoring.coreset import coresets
+from scoring.distillation.coreset import coresets
 
 
 def drawn(n, dimension, seed):

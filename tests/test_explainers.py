@@ -10,7 +10,7 @@ import pytest
 from sklearn import ensemble, linear_model, svm, tree
 from sklearn.calibration import CalibratedClassifierCV
 
-from scoring import measure
+from scoring.distillation import measure
 from scoring.errors import FidelityError, ParameterError, RowsError
 from scoring.explainers import TabularExplainer
 from scoring.scoring_explainers import KernelScoringExplainer

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from sklearn import dummy, ensemble, linear_model, neural_network, svm
 
-from scoring import coalitions, kriging, measure, solve
+from scoring import coalitions, kriging, solve
 from scoring.artifact import load, save
+from scoring.distillation import measure
 from scoring.errors import FidelityError, ModelError
 from scoring.explainers import TabularExplainer
 from scoring.games.masked import MaskedGame

@@ -9,8 +9,8 @@ import pytest
 from sklearn import svm
 from sklearn.kernel_ridge import KernelRidge
 
-from scoring import measure
 from scoring.artifact import load, read_manifest, save
+from scoring.distillation import measure
 from scoring.explainers import TabularExplainer
 from scoring.games.coupling import coupled_probabilities
 from scoring.games.expansion import Expansion

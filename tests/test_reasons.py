@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from scoring import measure, verify
+from scoring import verify
 from scoring.artifact import load, read_manifest, save
+from scoring.distillation import measure
 from scoring.errors import ParameterError
 from scoring.explainers import TabularExplainer
 from scoring.forms.refused import Unsound

@@ -12,8 +12,8 @@ from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC
 
-from scoring import measure
 from scoring.artifact import load, read_manifest, save
+from scoring.distillation import measure
 from scoring.errors import ArtifactCorrupt, ParameterError
 from scoring.explainers import MimicExplainer, TabularExplainer
 from scoring.scoring_explainers import KernelScoringExplainer

@@ -7,8 +7,8 @@ import pytest
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
-from scoring import summary
 from scoring.background import Background, drawn, whole
+from scoring.distillation import summary
 from scoring.explainers import MimicExplainer, TabularExplainer
 from scoring.games.columns import ColumnsGame
 from scoring.games.masked import MaskedGame

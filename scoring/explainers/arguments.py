@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from scoring.distillation.probe import with_allowances
 from scoring.errors import ParameterError
 from scoring.predictor import OutputSpace, Predictor, adapt
-from scoring.probe import with_allowances
 from scoring.schema import Names, infer_for
 from scoring.table import Table
 

@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 
 from scoring import coalitions, kernel
 from scoring.background import Background, whole
+from scoring.distillation.measure import affordable, relative_rms
+from scoring.distillation.probe import mixed_rows
 from scoring.games.masked import MaskedGame
-from scoring.measure import affordable, relative_rms
 from scoring.network import Network
 from scoring.predictor import CallableModel, Predictor
-from scoring.probe import mixed_rows
 from scoring.stages import solved
 from scoring.table import Table
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.background import Background, whole
+from scoring.distillation.probe import mixed_rows, with_allowances
 from scoring.errors import ModelError, ParameterError
 from scoring.explainers.aggregate import mean_absolute
 from scoring.explainers.arguments import Subset, chosen, understood
@@ -20,7 +21,6 @@ from scoring.explainers.view import View
 from scoring.explanation import GlobalExplanation, LocalExplanation
 from scoring.players import Players
 from scoring.predictor import EstimatorModel, OutputSpace, Predictor
-from scoring.probe import mixed_rows, with_allowances
 from scoring.schema import Names
 from scoring.surrogates.fidelity import fidelity
 from scoring.surrogates.surrogate import (

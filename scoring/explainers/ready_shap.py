@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from scoring.background import Background
+from scoring.distillation.probe import with_allowances
 from scoring.errors import ParameterError
 from scoring.predictor import Predictor, adapt
-from scoring.probe import with_allowances
 from scoring.schema import FeatureSchema
 
 __all__ = ["is_kernel_explainer", "read"]

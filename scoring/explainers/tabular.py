@@ -9,7 +9,10 @@ from typing import Any, Literal, get_args
 
 from scoring import kernel
 from scoring.background import Background
-from scoring.background_error import background_error
+from scoring.distillation.background_error import background_error
+from scoring.distillation.measure import progress
+from scoring.distillation.probe import mixed_rows
+from scoring.distillation.structure import Structure, structure_of
 from scoring.errors import ModelError, ParameterError
 from scoring.explainers import deep_shap
 from scoring.explainers.aggregate import mean_absolute
@@ -18,12 +21,9 @@ from scoring.explainers.task import ModelTask, space_of
 from scoring.explainers.view import Full, View
 from scoring.explanation import GlobalExplanation, LocalExplanation
 from scoring.features import Engineering, engineering_of
-from scoring.measure import progress
 from scoring.players import Groups, Players
 from scoring.predictor import OutputSpace, Predictor, adapt
-from scoring.probe import mixed_rows
 from scoring.schema import Names
-from scoring.structure import Structure, structure_of
 from scoring.table import Table
 from scoring.transformations import with_transformations
 

@@ -12,6 +12,10 @@ from numpy.typing import NDArray
 
 from scoring import kernel
 from scoring.background import Background, drawn, whole
+from scoring.distillation.probe import mixed_rows
+from scoring.distillation.structure import Structure
+from scoring.distillation.summary import Summary, summarise
+from scoring.distillation.twins import twin_of
 from scoring.estimate import Estimate
 from scoring.exact import Exact
 from scoring.explanation import LocalExplanation
@@ -21,11 +25,7 @@ from scoring.games.game import Game
 from scoring.games.twin import Twin
 from scoring.players import Players
 from scoring.predictor import Predictor
-from scoring.probe import mixed_rows
-from scoring.structure import Structure
-from scoring.summary import Summary, summarise
 from scoring.table import Table
-from scoring.twins import twin_of
 
 __all__ = ["ExactFull", "Full", "View"]
 

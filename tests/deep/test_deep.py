@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from scoring.artifact import load, read_manifest, save
+from scoring.distillation.probe import mixed_rows
 from scoring.errors import ArtifactUnsupported, ModelError, ParameterError
 from scoring.explainers import TabularExplainer, deep_shap
-from scoring.probe import mixed_rows
 from scoring.scoring_explainers import KernelScoringExplainer
 from tests import oracles, saved
 

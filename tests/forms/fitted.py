@@ -6,9 +6,9 @@ import numpy as np
 from sklearn.base import is_regressor
 
 from scoring.background import whole
+from scoring.distillation.probe import with_allowances
 from scoring.forms import order
 from scoring.predictor import adapt
-from scoring.probe import with_allowances
 from scoring.schema import FeatureSchema
 from tests.saved import rows
 

@@ -21,8 +21,8 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 
-from scoring import measure
 from scoring.artifact import load, read_manifest, save
+from scoring.distillation import measure
 from scoring.explainers import TabularExplainer
 from scoring.games.coupling import Coupled, coupled_probabilities
 from scoring.games.expansion import Expansion

@@ -10,8 +10,8 @@ import pytest
 from lightgbm import LGBMClassifier
 from sklearn import calibration, ensemble, linear_model, neural_network, svm
 
-from scoring import measure
 from scoring.artifact import load, read_manifest, save
+from scoring.distillation import measure
 from scoring.errors import ArtifactCorrupt
 from scoring.explainers import TabularExplainer
 from scoring.scoring_explainers import KernelScoringExplainer

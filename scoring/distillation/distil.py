@@ -14,17 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring import kernel, kriging
-from scoring.background_error import background_error
-from scoring.calibrate import calibrated
 from scoring.coalitions import ENUMERATED_FEATURES, default_coalitions
-from scoring.doubts import doubts
+from scoring.distillation.background_error import background_error
+from scoring.distillation.calibrate import calibrated
+from scoring.distillation.doubts import doubts
+from scoring.distillation.measure import Track, affordable, by_row, progress, relative_rms
+from scoring.distillation.probe import mixed_rows
 from scoring.errors import FidelityError, ModelError, ParameterError
 from scoring.explainers.view import View
 from scoring.games.game import Game
 from scoring.games.masked import MaskedGame
 from scoring.kernel import Kernel
-from scoring.measure import Track, affordable, by_row, progress, relative_rms
-from scoring.probe import mixed_rows
 from scoring.stages import solved
 from scoring.table import Table
 

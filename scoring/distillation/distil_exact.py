@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from scoring.distillation.measure import relative_rms
+from scoring.distillation.probe import mixed_rows
 from scoring.explainers.view import ExactFull, Full, View
 from scoring.games.link import LinkGame
-from scoring.measure import relative_rms
-from scoring.probe import mixed_rows
 from scoring.table import Table
 from scoring.trees.game import TreeGame
 

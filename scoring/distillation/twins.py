@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from scoring.background import whole
+from scoring.distillation.readings import readings
 from scoring.encoding import Encoding
 from scoring.features import Engineering
 from scoring.games.additive import Additive
@@ -17,7 +18,6 @@ from scoring.games.tree_scores import TreeScores, tree_scores_of
 from scoring.games.twin import Twin
 from scoring.players import Players
 from scoring.predictor import EstimatorModel, Predictor
-from scoring.readings import readings
 from scoring.table import Table
 
 __all__ = ["twin_of"]

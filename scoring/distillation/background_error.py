@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from scoring import kernel
 from scoring.background import whole
+from scoring.distillation.measure import Track, affordable, by_row, relative_rms
 from scoring.explainers.view import View
 from scoring.games.game import Game
-from scoring.measure import Track, affordable, by_row, relative_rms
 from scoring.table import Table
 
 __all__ = ["background_error"]

@@ -14,8 +14,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from scoring.distillation.measure import Track
 from scoring.kernel import Kernel
-from scoring.measure import Track
 from scoring.stages import Stage
 from scoring.table import Table
 

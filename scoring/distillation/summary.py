@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.background import WHOLE_ROWS, Background, drawn, whole
-from scoring.coreset import Coreset, coresets
+from scoring.distillation.coreset import Coreset, coresets
 from scoring.games.columns import ColumnsGame
 from scoring.games.game import Game
 from scoring.players import Players

@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from scoring import baselines, reference
-from scoring.distil import distil, distil_against
-from scoring.distil_exact import no_more_than_needed, report_exact
+from scoring.distillation.distil import distil, distil_against
+from scoring.distillation.distil_exact import no_more_than_needed, report_exact
+from scoring.distillation.source import Source, source_of
 from scoring.engineered import EngineeredKernel
 from scoring.errors import ParameterError, RowsError
 from scoring.explainers.view import ExactFull, View
@@ -20,7 +21,6 @@ from scoring.predictor import OutputSpace
 from scoring.reasons import ReasonCodes, reason_codes_of
 from scoring.reference import Reference
 from scoring.schema import FeatureSchema
-from scoring.source import Source, source_of
 from scoring.spaces import Space, asked_spaces
 from scoring.stages import Stage
 from scoring.table import Table
@@ -178,7 +178,7 @@ def distilled(
     ----------
     rows : held-out rows to measure on.
     method, interactions : as a scoring explainer takes them.
-    knobs : what `scoring.distil.distil` takes.
+    knobs : what `scoring.distillation.distil.distil` takes.
     """
     view = source.view
     exact = view.served if method == "auto" and knobs["n_coalitions"] is None else None

@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.background import Background
+from scoring.distillation.probe import mixed_rows
+from scoring.distillation.readings import readings
 from scoring.encoding import Encoding
 from scoring.exact import Exact, Game
 from scoring.features import Engineering
@@ -25,8 +27,6 @@ from scoring.games.machine import machine_of
 from scoring.games.rbf_exact import rbf_game
 from scoring.players import Players
 from scoring.predictor import EstimatorModel, Predictor, last_step
-from scoring.probe import mixed_rows
-from scoring.readings import readings
 from scoring.table import Table
 from scoring.trees.game import tree_game
 from scoring.trees.paths import Paths
