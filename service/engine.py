@@ -184,6 +184,7 @@ class Engine:
             if options.explain and whole.predict_seconds is not None:
                 stage.began_with("predict", whole.predict_seconds)
         scorer.observe(whole)
+        self._metrics.scored(scorer.name, n_rows)
         if options.explain:
             self._metrics.explained(scorer.name, whole)
         scored = [whole] if len(tables) == 1 else _parted(whole, tables)  # their gaps known by now

@@ -187,9 +187,12 @@ class Metrics:
         """Note how long a request waited for a worker."""
         self._stage["queue"].observe(seconds)
 
-    def asked(self, model: str, n_rows: int) -> None:
-        """Note the rows of one request."""
+    def scored(self, model: str, n_rows: int) -> None:
+        """Note the rows of one call."""
         self._of(model).rows.inc(n_rows)
+
+    def asked(self, model: str, n_rows: int) -> None:
+        """Note what one request is about."""
         record = current()
         if record is not None:
             record.model = model

@@ -16,7 +16,7 @@ from service.settings import Settings
 from tests.service.fakes import ROWS
 from tests.service.held import held_scorer
 from tests.service.held import rows as held_rows
-from tests.service.serving import is_error, post, unexpected
+from tests.service.serving import is_error, metric, post, unexpected
 from tests.service.slow import slow_scorer
 from tests.service.test_limits import SECONDS, connection, head, until
 
@@ -56,6 +56,7 @@ def test_a_request_that_waits_is_not_scored_once_its_client_has_left(serve, pool
     explainer.go.set()
     assert [each.result(SECONDS).status_code for each in (first, second)] == [200, 200]
     assert explainer.calls == [1, 2]
+    assert metric(client, "shapserve_rows_total") == 3, "of those who left, none"
     assert unexpected(client) == 0
 
 
