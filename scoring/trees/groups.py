@@ -219,6 +219,8 @@ def tops_of(
     -------
     int64 (n_groups,), nodes by their trees.
     """
+    if not len(leaves):
+        return leaves
     forest = paths.forest
     children = forest.children.tolist()
     ends = np.flatnonzero(~forest.is_inner)

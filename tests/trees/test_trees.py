@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from functools import cache
 
 import numpy as np
 import pytest
@@ -100,6 +101,7 @@ TREES = {
 """The model, how many classes (0 for a regression, -2 for two targets), and the share of gaps."""
 
 
+@cache
 def fitted(name):
     """A model, the space in which its trees add up, its rows, and a function that asks it."""
     model, n_classes, gaps = TREES[name]()
