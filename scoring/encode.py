@@ -15,6 +15,9 @@ from scoring.feature import Feature
 
 __all__ = ["Violations", "encode_categories", "encode_numbers"]
 
+WHOLE = 2.0**53
+"""Up to here a float is one whole number, and not one of several."""
+
 
 class Violations:
     """Broken rules as they are found: the first hundred in full, the rest counted."""
@@ -113,9 +116,10 @@ def encode_categories(
     kind = int if feature.categories and isinstance(feature.categories[0], int) else str
     codes = feature.code_of
     unseen: dict[Any, int] = {}
-    for row, value in enumerate(values):
-        if kind is int and isinstance(value, float) and value.is_integer():
-            value = int(value)  # noqa: PLW2901 JSON and pandas write whole numbers both ways
+    for row, told in enumerate(values):
+        value = told
+        if kind is int and isinstance(told, float) and told.is_integer():
+            value = int(told)  # JSON and pandas write whole numbers both ways
         if _is_missing_scalar(value):
             out[row] = math.nan
             if not feature.allows_missing:
@@ -125,7 +129,7 @@ def encode_categories(
             violations.add(row, feature.name, f"must be {rule}, not {_kind_of(value)}")
         elif (code := codes.get(value)) is not None:
             out[row] = code
-        elif feature.allows_unseen and not _holds(feature.category_dtype, value):
+        elif feature.allows_unseen and not _holds(feature.category_dtype, told):
             violations.add(row, feature.name, "must fit the type of the categories")
         elif feature.allows_unseen:
             out[row] = unseen.setdefault(value, len(codes) + len(unseen))
@@ -139,6 +143,8 @@ def _holds(dtype: str | None, value: Any) -> bool:
     """Whether a category that training never saw can stand beside those that it saw."""
     if isinstance(value, str):
         return True
+    if isinstance(value, float) and abs(value) > WHOLE:
+        return False
     kind = np.dtype(dtype or "int64")
     if kind.kind == "f":
         limit = 2 ** (np.finfo(kind).nmant + 1)  # up to here every whole number is one of its own

@@ -184,7 +184,7 @@ def _check_trees(game: TreeGame, n_outputs: int) -> None:
         raise Unsound("a path tests too many players")
     if tables.tops.ndim != 1 or not _within(tables.tops, len(game.forest.is_inner)):
         raise Unsound("the tables are not the leaves'")
-    if len(np.unique(groups.leaves)) < len(groups.leaves):
+    if _overlap(game.forest, tables.tops):
         raise Unsound("a leaf is in several tables")
     if (np.diff(game.forest.trees[tables.tops]) < 0).any():
         raise Unsound("the tables are not in order")
@@ -198,6 +198,22 @@ def _check_trees(game: TreeGame, n_outputs: int) -> None:
         _check_weights(weights)
     elif len(groups.leaves) < (game.paths.n_players > 0).sum():
         raise Unsound("leaves have neither tables nor a background")
+
+
+def _overlap(forest: Forest, tops: NDArray[np.int64]) -> bool:
+    """Whether one of these nodes is above another, or twice among them."""
+    above = np.zeros(len(forest.is_inner), dtype=bool)
+    above[tops] = True
+    if int(above.sum()) < len(tops):
+        return True
+    for level in forest.levels[1:]:
+        start = level.first_inner + level.first_leaf
+        nodes = slice(start, start + len(level.inner) + len(level.leaves))
+        inherited = above[forest.parents[nodes]]
+        if (inherited & above[nodes]).any():
+            return True
+        above[nodes] |= inherited
+    return False
 
 
 def check_forest(forest: Forest, n_columns: int, n_outputs: int) -> None:

@@ -27,6 +27,10 @@ NEAR = -600.0
 """The logarithm of a product that is still a number, whichever factors it is made of."""
 
 
+NOTHING = -1e6
+"""The logarithm of a factor of which nothing is left, however much further away."""
+
+
 @dataclass(frozen=True, eq=False)
 class RbfExactGame:
     """Shapley values of a kernel machine's margins.
@@ -119,9 +123,9 @@ class RbfExactGame:
         answer = np.zeros((self.n_players, len(columns), len(machine.supports)))
         for column, player in enumerate(self.owners.tolist()):
             apart = columns[:, column, np.newaxis] - machine.supports[:, column]
-            with np.errstate(over="ignore"):
-                answer[player] -= machine.gammas[column] * apart**2
-        return answer
+            with np.errstate(over="ignore"):  # and a gamma of 0 makes nothing of it
+                answer[player] -= machine.gammas[column] * apart * apart
+        return np.maximum(answer, NOTHING, out=answer)
 
     def _products(
         self, columns: NDArray[np.float64], block_bytes: int
@@ -158,8 +162,7 @@ class RbfExactGame:
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """Products that would be lost, far away: every pair of factors is divided by its larger."""
         present, absent = own[:, :, np.newaxis], absent[:, np.newaxis]
-        with np.errstate(invalid="ignore"):  # both infinitely far away
-            apart = np.nan_to_num(present - absent, nan=0.0)
+        apart = present - absent
         larger = np.exp(np.maximum(present, absent).sum(axis=0)).reshape(-1)
         smaller = np.exp(-np.abs(apart))
         kept = np.where(apart >= 0, smaller, 1.0)

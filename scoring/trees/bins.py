@@ -23,6 +23,9 @@ __all__ = ["MOST_BYTES", "Bins", "bins_of"]
 MOST_BYTES = 192 * 2**20
 """What all lines together may take; trees that need more are asked test by test."""
 
+SPARSE = 8
+"""Words of bins per test above which most of them say nothing."""
+
 
 @dataclass(frozen=True, eq=False)
 class Bins:
@@ -77,13 +80,16 @@ def bins_of(groups: Groups, most_bytes: int = MOST_BYTES) -> Bins | None:
 
     Returns
     -------
-    None where no column is tested, or where the lines take more than `most_bytes`.
+    None where no column is tested, where the lines take more than `most_bytes`, or where most
+    columns have no say in most groups: then to ask test by test is faster.
     """
     forest, n_groups = groups.paths.forest, len(groups.tops)
     tested = np.unique(forest.columns).astype(np.int64)
     found = [_thresholds(forest, column) for column in tested.tolist()]
     n_lines = sum(len(each) + 2 for each in found)
-    if not len(tested) or n_lines * n_groups * groups.dtype.itemsize > most_bytes:
+    if not len(tested) or len(tested) * n_groups > SPARSE * groups.n_tests:
+        return None
+    if n_lines * n_groups * groups.dtype.itemsize > most_bytes:
         return None
     lines = np.empty((n_lines, n_groups), dtype=groups.dtype)
     first = 0

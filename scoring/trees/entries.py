@@ -21,8 +21,9 @@ class Entries(NamedTuple):
     group, offset : int64 (n_entries,), whose line it is in, and how far from its beginning.
     first : int64 (n_segments,), where each segment begins.
     by_key : int64 (n_segments,), the segments key by key.
-    key : int64 (n_keys,), the keys that there are, ascending.
-    key_first : int64 (n_keys,), where each key's segments begin in `by_key`.
+    key : int64 (n_keys,), the keys that there are.
+    key_first : int64 (n_keys,), where each key's segments begin in `by_key`; none where every key
+        has one segment, and the keys are in the order of these.
     """
 
     group: NDArray[np.int64]
@@ -35,7 +36,7 @@ class Entries(NamedTuple):
     def sums(self, numbers: NDArray[np.float64]) -> NDArray[np.float64]:
         """Add up (n_rows, n_entries) by key; (n_rows, n_keys)."""
         answer: NDArray[np.float64] = np.add.reduceat(numbers, self.first, axis=1)
-        if len(self.key) == len(self.first):
+        if not len(self.key_first):
             return answer
         return np.add.reduceat(answer.take(self.by_key, axis=1), self.key_first, axis=1)
 
@@ -54,4 +55,6 @@ def entries_of(
     first = np.flatnonzero(np.diff(sorted_keys, prepend=-1))
     by_key = np.argsort(sorted_keys[first], kind="stable")
     key, key_first = np.unique(sorted_keys[first][by_key], return_index=True)
+    if len(key) == len(first):
+        key, key_first = sorted_keys[first], key_first[:0]
     return Entries(group[order], offset[order], first, by_key, key, key_first)

@@ -78,7 +78,7 @@ class TreeGame:
         if not self._whole:
             return answers(self.forest, columns)
         answer = np.empty((len(columns), self.n_outputs))
-        for some in blocks(len(columns), max(1, CACHED // self.forest.n_leaves)):
+        for some in self._looked_up_rows(len(columns), 32 * CACHED):
             answer[some] = self._total(self._lines(columns[some]))
         return answer
 
@@ -202,7 +202,8 @@ class TreeGame:
 
     def _looked_up_rows(self, n_rows: int, block_bytes: int) -> Iterator[slice]:
         numbers = min(CACHED, block_bytes // 32)
-        return blocks(n_rows, max(1, numbers // max(1, len(self._entries.group))))
+        per_row = len(self._entries.group) + self.layout.groups.n_tests
+        return blocks(n_rows, max(1, numbers // max(1, per_row)))
 
     def _lines(self, columns: NDArray[np.float64]) -> NDArray[np.int64]:
         """Where the lines of rows begin in the tables, (n_rows, n_groups)."""

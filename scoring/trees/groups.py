@@ -123,6 +123,11 @@ class Groups:
         group, player = np.unique(pairs.astype(np.int64), axis=0).T
         return group, player
 
+    @property
+    def n_tests(self) -> int:
+        """How many tests all groups have, those above them included."""
+        return len(self._above.group) + len(self._below.group)
+
     @cached_property
     def n_players(self) -> NDArray[np.int64]:
         """How many players each group pays, (n_groups,)."""

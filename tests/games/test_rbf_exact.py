@@ -25,6 +25,8 @@ X = np.random.default_rng(0).normal(size=(70, N))
 Y = X[:, 0] + X[:, 1] * X[:, 2]
 BOTH = np.column_stack([Y, Y**2])
 TWO, FOUR = (Y > 0).astype(int), np.digitize(Y, [-1, 0, 1])
+FURTHEST = np.full((1, N), 1.2e154)
+"""A row whose squared distances are numbers, and their sum is none."""
 PROCESS = ConstantKernel(2.0) * RBF([1.0, 2.0, 1.0, 3.0, 1.0]) + WhiteKernel(0.1)
 MACHINES = [
     (svm.SVC(gamma=0.3), TWO),
@@ -55,7 +57,7 @@ def test_values_are_those_of_the_definition(machine, y):
     read = machine_of(machine, space)
     assert read is not None
     game = rbf_game(read, X[:6], weights, np.arange(N), N)
-    rows = np.concatenate([X[:2], X[-2:] + 0.1, 100 * X[3:4], 1e8 * X[3:4]])
+    rows = np.concatenate([X[:2], X[-2:] + 0.1, 100 * X[3:4], 1e8 * X[3:4], FURTHEST])
     scale = np.abs(f(X)).max()
     np.testing.assert_allclose(game.outputs(rows), f(rows), atol=1e-10 * scale)
     expected = oracles.shapley_rows(game.outputs, rows, X[:6], weights)
@@ -122,3 +124,27 @@ def test_what_is_no_sum_of_gaussians_is_not_read(machine, y):
         machine.fit(X, y)
     assert machine_of(machine, asked(machine)[0]) is None
     assert machine_of(svm.SVC(probability=True).fit(X, TWO), "probability") is None
+
+
+def test_a_background_that_is_as_far_away():
+    machine = svm.SVR().fit(X, Y)
+    read = machine_of(machine, "value")
+    assert read is not None
+    background, weights = np.concatenate([X[:2], FURTHEST, -FURTHEST]), np.full(4, 0.25)
+    game = rbf_game(read, background, weights, np.arange(N), N)
+    rows = np.concatenate([X[5:7], FURTHEST])
+    expected = oracles.shapley_rows(
+        lambda x: machine.predict(x)[:, None], rows, background, weights
+    )
+    np.testing.assert_allclose(game.values(rows, ROOM), expected, atol=1e-9 * np.abs(Y).max())
+
+
+def test_a_column_that_the_kernel_passes_over():
+    machine = Machine(
+        supports=X[:3], coefficients=np.ones((3, 1)), intercepts=np.zeros(1),
+        gammas=np.array([0.0, 1.0, 1.0, 1.0, 1.0]),
+    )  # fmt: skip
+    game = rbf_game(machine, X[:2], np.full(2, 0.5), np.arange(N), N)
+    row = X[7:8].copy()
+    row[0, 0] = 1e200
+    assert game.values(row, ROOM)[0, 0, 0] == 0

@@ -85,6 +85,8 @@ def explained(dtype, values):
     [
         ("int64", [1, 2], [10**30]),
         ("int64", [1, 2], [1e300]),
+        ("int64", [1, 2], [-(2.0**63)]),  # which whole number it was, nobody knows any more
+        ("int64", [1, 2], [2.0**53 + 2]),
         ("int8", [1, 2], [257]),
         ("uint8", [1, 2], [257]),
         ("uint8", [1, 2], [-1]),

@@ -130,3 +130,14 @@ def test_trees_without_a_test_have_no_bins():
     assert bins_of(groups_of(forest, np.arange(N))) is None
     game = game_of(forest, np.zeros((2, N)), np.full(2, 0.5), np.arange(N), N)
     assert (game.values(np.zeros((3, N)), ROOM) == 0).all()
+
+
+def test_columns_that_most_trees_do_not_test_have_no_bins():
+    x = np.random.default_rng(0).normal(size=(300, 60))
+    model = ensemble.ExtraTreesRegressor(200, max_depth=1, random_state=0).fit(x, x.sum(axis=1))
+    forest = forest_of(model, "value")
+    game = game_of(forest, x[:5], np.full(5, 0.2), np.arange(60), 60)
+    assert game._bins is None
+    np.testing.assert_array_equal(game.outputs(x), forest.answers(x))
+    gap = game.base_values + game.values(x[:9], ROOM).sum(axis=1) - game.outputs(x[:9])
+    assert np.abs(gap).max() < 1e-12

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn import tree
+from sklearn import ensemble, tree
 
 from scoring.trees.groups import GROWTH, MOST_BITS, Groups, tops_of
 from scoring.trees.paths import Paths
 from scoring.trees.tables import Layout, tables_of, within
+from tests import oracles
 from tests.trees.test_trees import (
+    ROOM,
     TREES,
     N,
     answer,
     beside_thresholds,
     fitted,
     forest_of,
+    game_of,
     numbers,
 )
 
@@ -84,3 +87,30 @@ def test_where_growth_is_over_the_cap_tables_do_not_grow():
         assert len(leaves) == len(every)
         tables = tables_of(paths, leaves, x[:4], np.full(4, 0.25), cap)
         assert tables.entries.nbytes == (8 * grown if cap == 8 * grown else 8 * kept)
+
+
+@pytest.mark.parametrize("name", TREES)
+def test_groups_that_are_far_from_each_other_add_up_too(name, monkeypatch):
+    model, space, x, _ = fitted(name)
+    forest = forest_of(model, space)
+    rows, background = beside_thresholds(forest, x)[:5], x[:4]
+    of = forest, background, np.full(4, 0.25), np.arange(N), N
+    expected = game_of(*of).values(rows, ROOM)
+    monkeypatch.setattr("scoring.trees.entries.NEAR", 2)
+    found = game_of(*of).values(rows, ROOM)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12 * np.abs(expected).max())
+
+
+def test_far_groups_that_pay_other_players(monkeypatch):
+    """The first trees pay the second player, and the others the first one."""
+    monkeypatch.setattr("scoring.trees.entries.NEAR", 2)
+    x = np.random.default_rng(0).normal(size=(60, 2))
+    model = ensemble.GradientBoostingRegressor(
+        n_estimators=2, max_depth=1, warm_start=True, random_state=0
+    )
+    model.fit(x * [0, 1], x[:, 1]).set_params(n_estimators=4).fit(x * [1, 0], x[:, 0])
+    forest = forest_of(model, "value")
+    weights = np.full(9, 1 / 9)
+    game = game_of(forest, x[:9], weights, np.arange(2), 2)
+    expected = oracles.shapley_rows(forest.answers, x[9:12], x[:9], weights)
+    np.testing.assert_allclose(game.values(x[9:12], ROOM), expected, rtol=0, atol=1e-12)
