@@ -27,6 +27,9 @@ BASE_VALUES = 1e-4
 """How far the model's mean over the background may be from the base values, as a share of its
 spread there: ten times what a form may differ, because another processor rounds differently."""
 
+ADDS_UP = 1e-9
+"""How far sums of a table's line may differ, as a share of the largest leaf."""
+
 ADDED_UP = 4
 """Rows on which values are added up."""
 
@@ -191,6 +194,7 @@ def _check_trees(game: TreeGame, n_outputs: int) -> None:
     if groups.n_bits.max(initial=0) > MOST_PLAYERS // 2:
         raise Unsound("the tables are of too many tests")
     expect(tables.entries, (game.layout.n_entries,), "the tables' entries")
+    _check_lines(game)
     background, weights = game.background, game.weights
     if background.ndim != 2 or background.shape != (len(weights), game.n_columns):
         raise Unsound("the game's background has other columns")
@@ -198,6 +202,20 @@ def _check_trees(game: TreeGame, n_outputs: int) -> None:
         _check_weights(weights)
     elif len(groups.leaves) < (game.paths.n_players > 0).sum():
         raise Unsound("leaves have neither tables nor a background")
+
+
+def _check_lines(game: TreeGame) -> None:
+    """Check that the values of every line add up to the leaf that it ends with, but for one mean.
+
+    So explanations of all rows add up, also of those that the background does not look like.
+    """
+    layout, scale = game.layout, game.forest.scale
+    allowed = ADDS_UP * np.abs(game.forest.values / scale).max()
+    for group in range(len(game.tables.tops)):
+        values, ends = layout.table(game.tables.entries, group)
+        missing = values.sum(axis=1) - ends[:, : layout.n_factors] / scale
+        if not np.ptp(missing, axis=0).max() <= allowed:
+            raise Unsound("a table does not add up")
 
 
 def _overlap(forest: Forest, tops: NDArray[np.int64]) -> bool:

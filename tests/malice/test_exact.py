@@ -75,6 +75,8 @@ CHANGES = [
     ("tree", "game.tables.tops", lambda a: np.arange(a.max() + 1)),
     ("tree", "game.tables.entries", lambda a: a[:-1]),
     ("tree", "game.tables.entries", last(np.nan)),
+    ("tree", "game.tables.entries", lambda a: a + 0.25 * (np.arange(len(a)) == len(a) // 3)),
+    ("tree", "game.tables.entries", lambda a: a[::-1]),
     ("tree", "game.owners", last(4)),
     ("tree", "game.owners", lambda a: a[:-1]),
     ("tree", "game.weights", last(np.nan)),
