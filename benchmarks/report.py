@@ -17,14 +17,6 @@ tuned to these data: which path explains a model depends on its type and sizes o
 WHY = """\
 Where one is not met:
 
-- One row of trees takes ours 0.2 ms whatever the background: 0.05 ms are the call itself (a linear
-  model's row takes as long), the rest some 25 calls of NumPy that find out what the row fails at
-  2,000 to 3,000 leaves, read 10,000 to 18,000 numbers from their tables and add them up. shap's
-  compiled code takes 2.7 to 4.5 ms against 100 background rows, so 30 times as fast would be 0.09
-  to 0.15 ms, and 200 times as fast against 1,000 rows 0.14 to 0.21 ms: the forest gets there,
-  boosted trees nearly. shap's time grows with the background, ours does not.
-- The pipeline's ratio moves between 0.096 and 0.104 from run to run: both sides take their time on
-  a shared machine.
 - Times below 1 ms are disturbed by whatever else the machine does, and ratios of two such times
   most."""
 
