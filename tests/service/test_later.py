@@ -139,7 +139,7 @@ def test_the_names_in_the_store_do_not_give_the_ids_away(serve, tmp_path):
 
 
 def test_what_expired_does_not_lie_around(serve, tmp_path):
-    client = serve(Settings(results_store=f"dir:{tmp_path}", results_seconds=1))
+    client = serve(Settings(results_store=f"dir:{tmp_path}", results_seconds=3))
     ask(client)
     until = time.monotonic() + 30
     while list((tmp_path / "explanations").glob("[0-9a-f]" * 64)):
@@ -307,10 +307,10 @@ def test_kept_answers_are_bounded_in_bytes(held):
 
 
 def test_explanations_expire(held):
-    client, explainer = held(results_seconds=1)
+    client, explainer = held(results_seconds=3)  # which is all that answering may take, too
     done, running = ask(client), ask(client, rows(HELD))
     assert client.get(running).status_code in {202, 404}
-    time.sleep(1.5)
+    time.sleep(3.5)
     for link in (done, running):
         is_error(client.get(link), 404, "unknown_explanation")
     explainer.go.set()
