@@ -75,21 +75,6 @@ class Level:
     first_inner: int
     first_leaf: int
 
-    @cached_property
-    def rank(self) -> NDArray[np.int64]:
-        """The number of each node among the level's inner nodes or leaves, (n_nodes,)."""
-        answer = np.empty(len(self.inner) + len(self.leaves), dtype=np.int64)
-        answer[self.inner] = np.arange(len(self.inner))
-        answer[self.leaves] = np.arange(len(self.leaves))
-        return answer
-
-    @cached_property
-    def ends(self) -> NDArray[np.bool_]:
-        """Which nodes are leaves, (n_nodes,)."""
-        answer = np.ones(len(self.inner) + len(self.leaves), dtype=bool)
-        answer[self.inner] = False
-        return answer
-
 
 @dataclass(frozen=True, eq=False)
 class Forest:
@@ -219,46 +204,51 @@ class Forest:
 
     def lets_left(self, columns: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Return the same for rows that are rounded already."""
-        tested = np.ascontiguousarray(columns.T)[self.columns]
-        left: NDArray[np.bool_] = tested <= self.thresholds[:, np.newaxis]
-        missing = np.isnan(tested) if np.isnan(columns).any() else None
+        every = np.arange(len(self.columns))
+        return self._lets_left(every, np.ascontiguousarray(columns.T)[self.columns])
+
+    def _lets_left(self, nodes: NDArray[np.int64], told: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Whether inner nodes let numbers (n_nodes, n) left; a node may be asked repeatedly."""
+        left: NDArray[np.bool_] = told <= self.thresholds[nodes, np.newaxis]
+        missing = np.isnan(told)
+        gaps = bool(missing.any())
         if self.zero_is_missing is not None:
-            zero = (np.abs(tested) <= TINY) & self.zero_is_missing[:, np.newaxis]
-            missing = zero if missing is None else missing | zero
-        if missing is not None:
-            left = np.where(missing, self.missing_left[:, np.newaxis], left)
-        nodes = self._category_nodes
-        if len(nodes):
-            left[nodes] = self._in_sets(nodes, tested[nodes])
+            missing |= (np.abs(told) <= TINY) & self.zero_is_missing[nodes, np.newaxis]
+            gaps = True
+        if gaps:
+            left = np.where(missing, self.missing_left[nodes, np.newaxis], left)
+        if self._any_sets:
+            of_sets = np.flatnonzero(self.set_of[nodes] != NO_SET)
+            left[of_sets] = self._in_sets(nodes[of_sets], told[of_sets])
         return left
 
     @cached_property
-    def _category_nodes(self) -> NDArray[np.intp]:
-        return np.flatnonzero(self.set_of != NO_SET)
+    def _any_sets(self) -> bool:
+        return bool((self.set_of != NO_SET).any())
 
-    def _in_sets(self, nodes: NDArray[np.intp], codes: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Whether codes (n_nodes, n_rows) are in the nodes' sets; what no set knows is a gap."""
+    def _in_sets(self, nodes: NDArray[np.int64], codes: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Whether codes (n_nodes, n) are in the nodes' sets; what no set knows is a gap."""
         known = (codes > -1) & (codes < self.sets.shape[1])
         numbers = np.where(known, codes, 0).astype(np.intp)  # towards zero, as the libraries do
         inside = self.sets[self.set_of[nodes, np.newaxis], numbers]
         return np.where(known, inside, self.missing_left[nodes, np.newaxis])
 
     def reached(self, columns: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Return the leaf that rows reach in each tree; int64 (n_trees, n_rows)."""
-        left = self.goes_left(columns)
-        n_rows = len(columns)
-        answer = np.zeros((self.n_trees, n_rows), dtype=np.int64)
-        tree = np.arange(self.n_trees).repeat(n_rows)
-        row = np.tile(np.arange(n_rows), self.n_trees)
-        place = tree.copy()  # within the level
-        for level in self.levels:
-            ends, rank = level.ends[place], level.rank[place]
-            if len(level.leaves):
-                answer[tree[ends], row[ends]] = level.first_leaf + rank[ends]
-                tree, row, rank = tree[~ends], row[~ends], rank[~ends]
-            place = rank
-            goes_right = ~left[level.first_inner + place, row]
-            place = place + goes_right * len(level.inner)
+        """Return the leaf that rows reach in each tree; int64 (n_trees, n_rows).
+
+        Only the nodes on the way are asked: of a deep forest that is a small part.
+        """
+        rounded = self.rounded(columns)
+        answer = np.zeros((self.n_trees, len(columns)), dtype=np.int64)
+        tree, row = (each.ravel() for each in np.indices(answer.shape))
+        node = tree.copy()  # the roots come first
+        while len(node):
+            ends = ~self.is_inner[node]
+            answer[tree[ends], row[ends]] = self.numbers[node[ends]]
+            tree, row, node = tree[~ends], row[~ends], node[~ends]
+            inner = self.numbers[node]
+            left = self._lets_left(inner, rounded[row, self.columns[inner], np.newaxis])[:, 0]
+            node = self.children[node, np.where(left, 0, 1)]
         return answer
 
     def answers(self, columns: NDArray[np.float64]) -> NDArray[np.float64]:

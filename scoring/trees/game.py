@@ -322,7 +322,7 @@ def tree_game(
 def answers(forest: Forest, columns: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return what trees add up to, (n_rows, n_outputs), some rows at a time."""
     answer = np.empty((len(columns), len(forest.base)))
-    for some in blocks(len(columns), max(1, CACHED // max(1, len(forest.columns)))):
+    for some in blocks(len(columns), max(1, CACHED // forest.n_trees)):
         answer[some] = forest.answers(columns[some])
     return answer
 
