@@ -7,10 +7,12 @@ import os
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from collections import deque
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
+from threading import Thread
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -107,9 +109,16 @@ def started(artifact, way=SERVE):
             said.append(line)
             if "http://" in line:
                 url = line[line.index("http://") :].split()[0]
+                Thread(target=_read_on, args=(child.stderr,), daemon=True).start()
                 yield Server(child, urlsplit(url).netloc, time.perf_counter() - start)
                 return
         raise SystemExit("the server did not start:\n" + "".join(said))
+
+
+def _read_on(log):
+    """Read a server's log to its end: it would stop answering when the pipe is full."""
+    with suppress(ValueError):  # it was closed meanwhile
+        deque(log, 0)
 
 
 @contextmanager
@@ -170,7 +179,7 @@ def _imported(artifact):
         _post(connection, {name: next(iter(cells.values())) for name, cells in sample.items()})
         connection.close()
         server.process.terminate()
-        names, _ = server.process.communicate(timeout=30)
+        names = server.process.stdout.read()
     packages = {name.partition(".")[0] for name in names.split()}
     if "service" not in packages:
         raise SystemExit("the server did not tell its modules")
