@@ -64,6 +64,7 @@ def measure(effort):
     n_coalitions, error = _smallest(explainer, some, peer_error)
     timed = TabularExplainer(model, train, n_background=N_BACKGROUND, n_coalitions=n_coalitions)
     n_rows = effort.global_rows
+    timed.explain_local(test[:1])  # which chooses the background that the peer has been given
     with machine.one_cpu():
         seconds = _seconds(lambda: timed.explain_global(test[:n_rows], show_progress=False))
         everything = cut.table(rows).codes[:n_rows]

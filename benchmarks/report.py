@@ -34,8 +34,8 @@ PIPELINE = """\
 A global explanation of a churn model: one-hot encoder, imputer, gradient boosting. Ours has raw
 features as players, shap the engineered columns; both against the same 10 rows, each held against
 8,192 coalitions of its own game. Ours takes the smallest design, grown by a fifth at a time from
-four coalitions a player, whose error is no larger than shap's. shap was timed on as many rows as
-fit in its time."""
+four coalitions a player, whose error is no larger than shap's. Both are timed after a first row,
+for which ours chooses those 10; shap on as many rows as fit in its time."""
 
 
 def page(results, met):
