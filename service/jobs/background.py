@@ -179,7 +179,7 @@ class Background:
     async def _work(self, job: Job, complete: Complete) -> str:
         """Do a job; returns what became of it."""
         async with self._slots:
-            if not await self._is_wanted(job):
+            if not await self._begin(job):
                 return "forgotten"
             self._begun.add(job.key)
             record, body = await self._finish(job, complete)
@@ -198,10 +198,14 @@ class Background:
         del self._jobs[job.key]
         self._unfinished.dec()
 
-    async def _is_wanted(self, job: Job) -> bool:
-        """Whether nobody has deleted it, and it has not expired, while it waited."""
+    async def _begin(self, job: Job) -> bool:
+        """Whether nobody has deleted it, and it has not expired, while it waited.
+
+        If so, its record outlives its work, so that "it took too long" can be told, too.
+        """
         try:
-            return await self._store.get(job.key) is not None
+            record = records.write(job.record)
+            return await self._store.replace(job.key, record, 2 * self._seconds)
         except StoreDown:
             return True
 
