@@ -10,6 +10,9 @@ series (Trefethen, "Approximation Theory and Approximation Practice", theorems 8
 a factor is at most `c_i (1 + a t_i)`, with c_i what it is in the middle, a = (rho + 1/rho) / 2 and
 t_i = |m_i| / 2c_i <= 1; so all of them together are at most `(1 + a T / N)**N prod c_i` for T the
 sum of the t_i and any N >= n.
+
+Nodes come in pairs 1/2 -+ q, where a factor is c_i (1 -+ q s_i) for s_i = m_i / c_i. The shares
+s_i / (1 -+ q s_i) of both are d_i (1 +- q s_i), with one division: d_i = s_i / (1 - q^2 s_i^2).
 """
 
 from __future__ import annotations
@@ -28,6 +31,9 @@ RHO = 2.0 ** np.arange(1, 7)
 WIDE = (RHO + 1 / RHO) / 2
 
 EPSILON = float(np.finfo(np.float64).eps)
+
+TINY = 1e-290
+"""Below this, a product has lost digits, or all."""
 
 
 @cache
@@ -48,27 +54,48 @@ def integrals(
     pays : float64 (n_rows, n_pairs, n_outputs), what the games are multiplied by.
     """
     n_players, n_rows = len(moved), len(pays)
-    factors, shares = np.empty(moved.shape), np.empty(moved.shape)
-    by_row = shares.reshape(n_players, n_rows, -1).transpose(1, 0, 2)
+    factors = np.multiply(moved, 0.5)
+    factors += kept
+    in_middle = np.multiply.reduce(factors, axis=0).reshape(n_rows, -1, 1) * pays
+    slopes = moved / factors
+    squares, shares = slopes * slopes, np.abs(slopes)
+    n_nodes = _n_nodes(shares.sum(axis=0) / 2, np.abs(in_middle), n_players)
 
-    def products(p: float) -> NDArray[np.float64]:
-        """All factors together, (n_rows, n_pairs, 1); `shares` are then m over each of them."""
-        np.multiply(moved, p, out=factors)
-        np.add(factors, kept, out=factors)
-        np.divide(moved, factors, out=shares)
-        product: NDArray[np.float64] = np.multiply.reduce(factors, axis=0)
-        return product.reshape(n_rows, -1, 1)
+    def paid(shares: NDArray[np.float64], games: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Shares of games that are worth so many middles, (n_rows, n_players, n_outputs)."""
+        by_row = shares.reshape(n_players, n_rows, -1).transpose(1, 0, 2)
+        answer: NDArray[np.float64] = by_row @ (games.reshape(n_rows, -1, 1) * in_middle)
+        return answer
 
-    middle = products(0.5)
-    answer = by_row @ (middle * pays)
-    np.abs(shares, out=factors)
-    nodes, weights = legendre(_n_nodes(factors.sum(axis=0) / 2, np.abs(middle * pays), n_players))
-    half = len(nodes) // 2  # the node in the middle, which was the first
-    answer *= weights[half]
-    for number, (p, weight) in enumerate(zip(nodes.tolist(), weights.tolist(), strict=True)):
-        if number != half:
-            answer += by_row @ (products(p) * weight * pays)
-    return np.asarray(answer)
+    nodes, weights = legendre(n_nodes)
+    half = n_nodes // 2
+    answer = paid(slopes, np.full(moved.shape[1], weights[half]))
+    pairs = zip(nodes[half + 1 :].tolist(), weights[half + 1 :].tolist(), strict=True)
+    for q, weight in ((node - 0.5, weight) for node, weight in pairs):
+        np.multiply(squares, -q * q, out=factors)
+        np.add(factors, 1, out=factors)
+        both = np.multiply.reduce(factors, axis=0)
+        np.divide(slopes, factors, out=shares)
+        np.multiply(slopes, q, out=factors)
+        np.add(factors, 1, out=factors)
+        after = np.multiply.reduce(factors, axis=0)
+        before = _other(both, after, factors)
+        answer += paid(shares, (after + before) * weight)
+        np.multiply(shares, slopes, out=shares)
+        answer += paid(shares, (before - after) * (q * weight))
+    return answer
+
+
+def _other(
+    both: NDArray[np.float64], one: NDArray[np.float64], factors: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The product of 2 - factors, (n,), from what it is together with that of factors."""
+    lost = (both < TINY) | (one < TINY)
+    if not lost.any():
+        return both / one
+    answer = np.divide(both, one, out=np.empty(both.shape), where=~lost)
+    answer[lost] = np.multiply.reduce(2 - factors[:, lost], axis=0)
+    return answer
 
 
 def _n_nodes(spread: NDArray[np.float64], sizes: NDArray[np.float64], n_players: int) -> int:

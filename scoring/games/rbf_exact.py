@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ from scoring.games.owen import integrals, legendre
 
 __all__ = ["RbfExactGame", "rbf_game"]
 
-ROOM = 1 << 16
+ROOM = 1 << 15
 """Numbers of one kind that exist at a time: they stay in the processor's cache."""
 
 NEAR = -600.0
@@ -119,13 +120,24 @@ class RbfExactGame:
 
     def _logarithms(self, columns: NDArray[np.float64]) -> NDArray[np.float64]:
         """Logarithms of rows' factors, (n_players, n_rows, n_supports)."""
-        machine = self.machine
-        answer = np.zeros((self.n_players, len(columns), len(machine.supports)))
-        for column, player in enumerate(self.owners.tolist()):
-            apart = columns[:, column, np.newaxis] - machine.supports[:, column]
+        order, players, starts, supports, gammas = self._by_player
+        answer = np.zeros((self.n_players, len(columns), supports.shape[-1]))
+        for some in blocks(len(columns), max(1, ROOM // supports.size)):
+            apart = columns[some].T[order, :, np.newaxis] - supports
             with np.errstate(over="ignore"):  # and a gamma of 0 makes nothing of it
-                answer[player] -= machine.gammas[column] * apart * apart
+                logarithms = -gammas * apart * apart
+                if len(players) < len(order):  # which takes longer than all the rest
+                    logarithms = np.add.reduceat(logarithms, starts, axis=0)
+            answer[players, some] = logarithms
         return np.maximum(answer, NOTHING, out=answer)
+
+    @cached_property
+    def _by_player(self) -> tuple[NDArray[Any], ...]:
+        """Columns by player, the players that have any, where each starts; supports and gammas."""
+        order = np.argsort(self.owners, kind="stable")
+        players, starts = np.unique(self.owners[order], return_index=True)
+        supports = np.ascontiguousarray(self.machine.supports.T[order, np.newaxis])
+        return order, players, starts, supports, self.machine.gammas[order, np.newaxis, np.newaxis]
 
     def _products(
         self, columns: NDArray[np.float64], block_bytes: int

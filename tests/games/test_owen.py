@@ -99,3 +99,14 @@ def test_nodes_are_within_the_unit_interval_and_weigh_one():
     assert nodes[3] == 0.5
     assert (np.diff(nodes) > 0).all()
     assert weights.sum() == pytest.approx(1, abs=1e-15)
+
+
+@pytest.mark.parametrize("back", [False, True])
+def test_products_below_the_smallest_number_are_not_divided_by(back):
+    """At the outer nodes, all factors together are 1e-800 on one side, and matter on the other."""
+    n_players, n_pairs = 400, 3
+    full, gone = np.ones((n_players, n_pairs)), np.full((n_players, n_pairs), 1e-9)
+    present, absent = (full, gone) if back else (gone, full)
+    found = integrals(present - absent, absent, np.ones((1, n_pairs, 1)))
+    each = n_pairs / n_players  # equal players share equally
+    np.testing.assert_allclose(found[0, :, 0], each if back else -each, rtol=1e-11)
