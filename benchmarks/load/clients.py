@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import statistics
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from benchmarks import environments
 
 HERE = Path(__file__).resolve().parent
 MOST_WAITING = 2000  # clients that k6 may have at a fixed rate
+ROUNDS = 5  # in which servers are asked in turn
 LONGER = 60  # seconds that a generator may take beyond its scenario
 
 
@@ -51,6 +53,34 @@ def clients(url, bodies, n, seconds):
     """So many clients, each of which sends its next request when it has its answer."""
     scenario = {"executor": "constant-vus", "vus": n, "duration": f"{seconds}s"}
     return _k6(url, bodies, scenario, seconds)
+
+
+def in_turn(urls, bodies, n, seconds):
+    """So many clients of one server, then as many of the next, and again: a Load for each.
+
+    Rates are means, medians those of the rounds' medians, and the rest is that of the worst round.
+    """
+    return [
+        Load(
+            rate=statistics.mean(load.rate for load in loads),
+            median=statistics.median(load.median for load in loads),
+            p99=max(load.p99 for load in loads),
+            failed=max(load.failed for load in loads),
+            dropped=0,
+        )
+        for loads in _in_turn(clients, urls, bodies, n, seconds)
+    ]
+
+
+def most_in_turn(urls, bodies, n, seconds):
+    """What `most` tells of every server, the mean of rounds."""
+    return [statistics.mean(rates) for rates in _in_turn(most, urls, bodies, n, seconds)]
+
+
+def _in_turn(ask, urls, bodies, n, seconds):
+    each = max(1, round(seconds / ROUNDS))
+    rounds = [[ask(url, bodies, n, each) for url in urls] for _ in range(ROUNDS)]
+    return zip(*rounds, strict=True)
 
 
 def _k6(url, bodies, scenario, seconds):

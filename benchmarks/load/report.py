@@ -20,6 +20,8 @@ requests that were due when too many waited). "Full" is 0.9 of what 32 clients r
 their answers (`constant-vus`). The bare endpoint parses the same body with orjson and answers a
 constant (`benchmarks/load/echo.py`), under uvicorn with the parser that ours has, httptools, and
 with h11, which uvicorn takes where httptools is not installed; all were asked by `wrk -t1 -c16`.
+Servers of ours that are compared (these, and those with and without merging) ran beside each other
+and were asked in turn, five times each, because the machine's speed changes from minute to minute.
 The same servers by hand:
 
     python -m benchmarks.load.echo 8000 httptools

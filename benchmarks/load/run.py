@@ -126,12 +126,13 @@ def run(output, seconds):
 def _limit(artifact, way, seconds, notes):
     bodies = list(way.columns())
     try:
-        bare = []
-        for parser in ("httptools", "h11"):
-            with servers.echo(parser) as server:
-                bare.append(clients.most(server.url, bodies, CONNECTIONS, seconds))
-        with servers.shapserve(artifact) as server:
-            return Limit(clients.most(server.url, bodies, CONNECTIONS, seconds), *bare)
+        with (
+            servers.shapserve(artifact) as ours,
+            servers.echo("httptools") as echo,
+            servers.echo("h11") as echo_h11,
+        ):
+            urls = ours.url, echo.url, echo_h11.url
+            return Limit(*clients.most_in_turn(urls, bodies, CONNECTIONS, seconds))
     except environments.NotHere as reason:
         notes.append(f"left out: {reason}")
         return None
@@ -150,14 +151,14 @@ def _capacity(artifact, way, seconds):
 
 
 def _batching(artifact, way, seconds):
-    found = []
-    for options in ((), UNBATCHED):
-        bodies = list(way.columns())
-        with servers.shapserve(artifact, *options) as server:
-            clients.clients(server.url, bodies, 4, 2)
-            found.append([clients.clients(server.url, bodies, n, seconds) for n in (MANY, 1)])
-    (merged, alone), (apart, alone_apart) = found
-    return Batching(merged, apart, alone, alone_apart)
+    """Both servers at once, asked in turn: the machine's speed changes from minute to minute."""
+    bodies = list(way.columns())
+    with servers.shapserve(artifact) as merging, servers.shapserve(artifact, *UNBATCHED) as apart:
+        urls = merging.url, apart.url
+        for url in urls:
+            clients.clients(url, bodies, 4, 2)  # warm
+        many, one = (clients.in_turn(urls, bodies, n, seconds) for n in (MANY, 1))
+    return Batching(many[0], many[1], one[0], one[1])
 
 
 def _agrees(url, body):
