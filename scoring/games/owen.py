@@ -18,10 +18,13 @@ s_i / (1 -+ q s_i) of both are d_i (1 +- q s_i), with one division: d_i = s_i / 
 from __future__ import annotations
 
 import math
-from functools import cache
+from collections.abc import Iterable
+from functools import cache, reduce
 
 import numpy as np
 from numpy.typing import NDArray
+
+from scoring.games.game import blocks
 
 __all__ = ["integrals", "legendre"]
 
@@ -34,6 +37,10 @@ EPSILON = float(np.finfo(np.float64).eps)
 
 TINY = 1e-290
 """Below this, a product has lost digits, or all."""
+
+PART = 256
+"""Players whose factors are multiplied apart from the others': in relation to the middle, so many
+are as much as 2**256 together, and the middle is as little as 2**-256."""
 
 
 @cache
@@ -56,34 +63,48 @@ def integrals(
     n_players, n_rows = len(moved), len(pays)
     factors = np.multiply(moved, 0.5)
     factors += kept
-    in_middle = np.multiply.reduce(factors, axis=0).reshape(n_rows, -1, 1) * pays
+    parts = list(blocks(n_players, PART))
+    middles = _products(factors, parts)
+    in_middle = _whole(middles).reshape(n_rows, -1, 1) * pays
     slopes = moved / factors
     squares, shares = slopes * slopes, np.abs(slopes)
     n_nodes = _n_nodes(shares.sum(axis=0) / 2, np.abs(in_middle), n_players)
 
     def paid(shares: NDArray[np.float64], games: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Shares of games that are worth so many middles, (n_rows, n_players, n_outputs)."""
+        """Shares of games that are worth so much, (n_rows, n_players, n_outputs)."""
         by_row = shares.reshape(n_players, n_rows, -1).transpose(1, 0, 2)
-        answer: NDArray[np.float64] = by_row @ (games.reshape(n_rows, -1, 1) * in_middle)
+        answer: NDArray[np.float64] = by_row @ (games.reshape(n_rows, -1, 1) * pays)
         return answer
 
     nodes, weights = legendre(n_nodes)
     half = n_nodes // 2
-    answer = paid(slopes, np.full(moved.shape[1], weights[half]))
+    answer = paid(slopes, _whole(middles) * weights[half])
     pairs = zip(nodes[half + 1 :].tolist(), weights[half + 1 :].tolist(), strict=True)
     for q, weight in ((node - 0.5, weight) for node, weight in pairs):
         np.multiply(squares, -q * q, out=factors)
         np.add(factors, 1, out=factors)
-        both = np.multiply.reduce(factors, axis=0)
+        both = _products(factors, parts)
         np.divide(slopes, factors, out=shares)
         np.multiply(slopes, q, out=factors)
         np.add(factors, 1, out=factors)
-        after = np.multiply.reduce(factors, axis=0)
-        before = _other(both, after, factors)
+        ones = _products(factors, parts)
+        others = map(_other, both, ones, (factors[part] for part in parts))
+        after = _whole(map(np.multiply, middles, ones))
+        before = _whole(map(np.multiply, middles, others))
         answer += paid(shares, (after + before) * weight)
         np.multiply(shares, slopes, out=shares)
         answer += paid(shares, (before - after) * (q * weight))
     return answer
+
+
+def _products(factors: NDArray[np.float64], parts: list[slice]) -> list[NDArray[np.float64]]:
+    """The product of each part of the players' factors, (n,) each."""
+    return [np.multiply.reduce(factors[part], axis=0) for part in parts]
+
+
+def _whole(parts: Iterable[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """The product of parts, (n,)."""
+    return reduce(np.multiply, parts)
 
 
 def _other(

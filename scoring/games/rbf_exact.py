@@ -31,6 +31,9 @@ NEAR = -600.0
 NOTHING = -1e6
 """The logarithm of a factor of which nothing is left, however much further away."""
 
+FAR = 1e150
+"""How far apart numbers are at most, so that their square is one, too, and 0 times it is 0."""
+
 
 @dataclass(frozen=True, eq=False)
 class RbfExactGame:
@@ -67,8 +70,8 @@ class RbfExactGame:
         machine = self.machine
         answer = np.empty((len(columns), len(machine.intercepts)))
         for some in blocks(len(columns), max(1, 4 * ROOM // machine.supports.size)):
-            apart = columns[some, np.newaxis] - machine.supports
             with np.errstate(over="ignore"):  # so far away that the kernel is 0
+                apart = np.clip(columns[some, np.newaxis] - machine.supports, -FAR, FAR)
                 distance = np.einsum("rsc,rsc,c->rs", apart, apart, machine.gammas)
             answer[some] = np.exp(-distance) @ machine.coefficients + machine.intercepts
         return answer
@@ -123,8 +126,9 @@ class RbfExactGame:
         order, players, starts, supports, gammas = self._by_player
         answer = np.zeros((self.n_players, len(columns), supports.shape[-1]))
         for some in blocks(len(columns), max(1, ROOM // supports.size)):
-            apart = columns[some].T[order, :, np.newaxis] - supports
-            with np.errstate(over="ignore"):  # and a gamma of 0 makes nothing of it
+            with np.errstate(over="ignore"):
+                apart = columns[some].T[order, :, np.newaxis] - supports
+                np.clip(apart, -FAR, FAR, out=apart)
                 logarithms = -gammas * apart * apart
                 if len(players) < len(order):  # which takes longer than all the rest
                     logarithms = np.add.reduceat(logarithms, starts, axis=0)

@@ -110,3 +110,16 @@ def test_products_below_the_smallest_number_are_not_divided_by(back):
     found = integrals(present - absent, absent, np.ones((1, n_pairs, 1)))
     each = n_pairs / n_players  # equal players share equally
     np.testing.assert_allclose(found[0, :, 0], each if back else -each, rtol=1e-11)
+
+
+@pytest.mark.parametrize("n_players", [255, 256, 257, 1100, 3000])
+@pytest.mark.parametrize("smaller", [1e-9, 0.3])
+def test_thousands_of_factors_neither_overflow_nor_vanish_on_the_way(n_players, smaller):
+    """Equal players: each gets its share of the difference between all and none."""
+    present, absent = np.ones((n_players, 2)), np.full((n_players, 2), smaller)
+    for coefficient in (1.0, 1e-16):
+        pays = np.full((1, 2, 1), coefficient)
+        for sign, pair in ((1, (present, absent)), (-1, (absent, present))):
+            found = integrals(pair[0] - pair[1], pair[1], pays)
+            # As many nodes' weights are themselves right to 1e-10 only.
+            np.testing.assert_allclose(found, sign * 2 * coefficient / n_players, rtol=1e-9)

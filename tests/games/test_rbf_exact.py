@@ -148,3 +148,22 @@ def test_a_column_that_the_kernel_passes_over():
     row = X[7:8].copy()
     row[0, 0] = 1e200
     assert game.values(row, ROOM)[0, 0, 0] == 0
+
+
+def test_a_machine_of_more_players_than_a_number_has_doublings_is_explained():
+    n_players = 1100
+    gammas, background = np.full(n_players, 1 / n_players), np.ones((1, n_players))
+    machine = Machine(np.zeros((1, n_players)), gammas, np.ones((1, 1)), np.zeros(1))
+    game = rbf_game(machine, background, np.ones(1), np.arange(n_players), n_players)
+    for far in (0.0, 10.0, 100.0, 1e200):
+        row = np.full((1, n_players), far)
+        found, difference = game.values(row, 2**28), game.outputs(row) - game.base_values
+        np.testing.assert_allclose(found.sum(axis=1), difference, rtol=1e-10)
+
+
+def test_a_column_without_weight_may_be_any_number():
+    machine = Machine(np.zeros((1, 2)), np.array([0.0, 1.0]), np.ones((1, 1)), np.zeros(1))
+    game = rbf_game(machine, np.ones((1, 2)), np.ones(1), np.arange(2), 2)
+    row = np.array([[1.7e308, 0.5]])
+    np.testing.assert_allclose(game.outputs(row), np.exp(-0.25))
+    np.testing.assert_allclose(game.values(row, 2**20)[0, :, 0], [0.0, np.exp(-0.25) - np.exp(-1)])
