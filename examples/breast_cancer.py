@@ -45,10 +45,11 @@ def train():
     x_train, x_test, y_train, _y_test = train_test_split(
         breast_cancer_data.data, breast_cancer_data.target, test_size=0.2, random_state=0
     )
-    # The guide's line. scikit-learn 1.9 deprecates `probability`, which it keeps until 1.11;
-    # CalibratedClassifierCV(svm.SVC(gamma=0.001, C=100.0), ensemble=False) works here as well.
+    # The guide's line, and a seed for the folds that calibrate it. scikit-learn 1.9 deprecates
+    # `probability`, which it keeps until 1.11; here works as well
+    # CalibratedClassifierCV(svm.SVC(gamma=0.001, C=100.0), ensemble=False).
     warnings.filterwarnings("ignore", "The `probability` parameter", FutureWarning)
-    clf = svm.SVC(gamma=0.001, C=100.0, probability=True)
+    clf = svm.SVC(gamma=0.001, C=100.0, probability=True, random_state=0)
     return clf.fit(x_train, y_train), x_train, x_test, breast_cancer_data
 
 

@@ -180,7 +180,7 @@ class Background:
         """Do a job; returns what became of it."""
         async with self._slots:
             if not await self._begin(job):
-                return "forgotten"
+                return "expired" if time.monotonic() >= job.until else "forgotten"
             self._begun.add(job.key)
             record, body = await self._finish(job, complete)
         return await self._keep(job, record, body)

@@ -328,6 +328,8 @@ def test_explanations_that_nobody_began_expire(held):
     explainer.go.set()
     time.sleep(0.5)
     is_error(client.get(waiting), 404, "unknown_explanation")
+    counted = 'shapserve_later_explanations_total{outcome="expired"} 1.0'
+    assert counted in client.get("/metrics").text
 
 
 def test_a_running_explanation_can_be_forgotten(held):
