@@ -206,7 +206,7 @@ class Background:
         try:
             record = records.write(job.record)
             return await self._store.replace(job.key, record, 2 * self._seconds)
-        except StoreDown:
+        except Refusal:  # the store is down, or may hold less than it did
             return True
 
     async def _finish(self, job: Job, complete: Complete) -> tuple[Record, bytes]:
