@@ -322,14 +322,18 @@ def test_explanations_expire(held):
 
 def test_explanations_that_nobody_began_expire(held):
     client, explainer = held(results_seconds=3, background_jobs=1, concurrency=2)
-    _, _, waiting = [ask(client, rows(HELD)) for _ in range(3)]  # each takes all of the 3 s
+    ask(client, rows(HELD))  # takes all of its 3 s
+    time.sleep(1)
+    _, waiting = ask(client, rows(HELD)), ask(client)  # begun after 2 s; never in time
     time.sleep(3.5)
     is_error(client.get(waiting), 404, "unknown_explanation")
     explainer.go.set()
-    time.sleep(0.5)
-    is_error(client.get(waiting), 404, "unknown_explanation")
     counted = 'shapserve_later_explanations_total{outcome="expired"} 1.0'
+    until = time.monotonic() + 30
+    while counted not in client.get("/metrics").text and time.monotonic() < until:
+        time.sleep(0.1)
     assert counted in client.get("/metrics").text
+    is_error(client.get(waiting), 404, "unknown_explanation")
 
 
 def test_a_running_explanation_can_be_forgotten(held):
