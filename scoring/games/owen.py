@@ -65,10 +65,11 @@ def integrals(
     factors += kept
     parts = list(blocks(n_players, PART))
     middles = _products(factors, parts)
-    in_middle = _whole(middles).reshape(n_rows, -1, 1) * pays
+    middle = _whole(middles)
+    in_middle = np.abs(middle.reshape(n_rows, -1, 1) * pays)
     slopes = moved / factors
     squares, shares = slopes * slopes, np.abs(slopes)
-    n_nodes = _n_nodes(shares.sum(axis=0) / 2, np.abs(in_middle), n_players)
+    n_nodes = _n_nodes(shares.sum(axis=0) / 2, in_middle, n_players)
 
     def paid(shares: NDArray[np.float64], games: NDArray[np.float64]) -> NDArray[np.float64]:
         """Shares of games that are worth so much, (n_rows, n_players, n_outputs)."""
@@ -78,7 +79,7 @@ def integrals(
 
     nodes, weights = legendre(n_nodes)
     half = n_nodes // 2
-    answer = paid(slopes, _whole(middles) * weights[half])
+    answer = paid(slopes, middle * weights[half])
     pairs = zip(nodes[half + 1 :].tolist(), weights[half + 1 :].tolist(), strict=True)
     for q, weight in ((node - 0.5, weight) for node, weight in pairs):
         np.multiply(squares, -q * q, out=factors)
