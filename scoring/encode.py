@@ -133,7 +133,8 @@ def encode_categories(
             violations.add(row, feature.name, "must fit the type of the categories")
         elif feature.allows_unseen:
             out[row] = unseen.setdefault(value, len(codes) + len(unseen))
-            notes.add(row, feature.name, "holds a category that training never saw")
+            if not feature.is_open:
+                notes.add(row, feature.name, "holds a category that training never saw")
         else:
             violations.add(row, feature.name, "must be one of the categories that training saw")
     return feature.categories + tuple(unseen)

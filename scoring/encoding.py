@@ -1,8 +1,8 @@
 """How raw features become a model's columns, as arrays: no library is needed to do it.
 
-Where every engineered column depends on one feature, a column of a category is a list of numbers,
-one for each category, and a column of a number is mostly a scaled one. Both are found by asking the
-transformer, and believed where they give back all of its answers; whatever the transformer is.
+Where every engineered column depends on one feature, a column of a closed category is a list of
+numbers, one for each category, and a column of a number is mostly a scaled one. The lineage of a
+column says which of both it is; the numbers are found by asking the transformer.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scoring.feature import Feature
 from scoring.features import Engineering
 from scoring.forms.estimators import parts
+from scoring.lineage import Form
 from scoring.schema import FeatureSchema
 from scoring.table import Table
 
@@ -132,9 +133,10 @@ def encoding_of(cut: Engineering, examples: Table) -> Encoding | None:
 
     Returns
     -------
-    None where a column depends on several features, or is another function of a number.
+    None where a column depends on several features, is another function of a number, or one of open
+    text.
     """
-    if not cut.exclusive:
+    if not cut.exclusive or not all(_is_known(cut, j) for j in range(cut.raw.n_features)):
         return None
     features, owners = cut.raw.features, np.asarray(cut.owners, dtype=np.int64)
     n_columns = len(owners)
@@ -173,6 +175,15 @@ def encoding_of(cut: Engineering, examples: Table) -> Encoding | None:
     return encoding if _agrees(encoding, cut, examples) else None
 
 
+def _is_known(cut: Engineering, j: int) -> bool:
+    """Whether a few answers tell what a feature's columns are for all of its values."""
+    feature = cut.raw.features[j]
+    forms = [column.form for column in cut.lineage.columns if j in column.sources]
+    if feature.is_category:
+        return not forms or (not feature.is_open and all(form == Form.CODED for form in forms))
+    return feature.kind == "boolean" or all(form <= Form.AFFINE for form in forms)
+
+
 def _asked(
     cut: Engineering, examples: Table, j: int, values: NDArray[np.float64]
 ) -> NDArray[np.float64]:
@@ -190,6 +201,8 @@ def _of_categories(cut: Engineering, examples: Table, j: int) -> NDArray[np.floa
     stranger: str | int = STRANGER
     if isinstance(feature.categories[0], int):
         stranger = max(int(category) for category in feature.categories) + 1
+    while stranger in feature.categories:
+        stranger = f"{stranger}?"
     known = list(examples.categories)
     known[j] = (*feature.categories, stranger)
     rows = Table(examples.codes, tuple(known))

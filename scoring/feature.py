@@ -17,11 +17,12 @@ Kind = Literal["number", "integer", "boolean", "category"]
 class Feature:
     """One raw feature.
 
-    `dtype` is the pandas dtype that training had, `categories` the values training saw, and
-    `missing_none` tells whether training wrote a missing category as None rather than NaN. Of a
+    `dtype` is the pandas dtype that training had, `categories` the values that training is known to
+    have held, and `missing_none` tells whether a missing category is None rather than NaN. Of a
     pandas categorical, `category_dtype` and `ordered` are what training had.
     `allows_missing`, `allows_unseen`, and `limit` and `lowest`, the largest and the least number,
-    are found by asking the model, at distillation.
+    are those of the model, found at distillation. An open category is one that no list is complete
+    for: the model may be any function of the text.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Feature:
     lowest: float = -sys.float_info.max
     category_dtype: str = ""
     ordered: bool = False
+    is_open: bool = False
 
     @property
     def is_category(self) -> bool:

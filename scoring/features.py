@@ -1,15 +1,13 @@
 """Raw features and engineered columns: where a pipeline is cut, and which column is whose.
 
-A pipeline's last step sees engineered columns, its first raw features. Which features a column
-depends on is read off a ColumnTransformer's branches and, inside a branch, found by changing one
-feature at a time and looking which columns change.
+A pipeline's last step sees engineered columns, its first raw features. The features that a column
+depends on are read from the fitted transformers (`scoring.lineage`), never found by trying rows.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -18,20 +16,15 @@ from numpy.typing import NDArray
 
 from scoring.background import Background
 from scoring.feature import Feature
-from scoring.forms.estimators import learnt_categories
+from scoring.lineage import Lineage, lineage_of
 from scoring.predictor import EstimatorModel, Predictor
 from scoring.schema import FeatureSchema, is_frame
 from scoring.table import Table
 
-__all__ = ["Engineering", "engineered", "engineering_of", "feature_map", "split"]
+__all__ = ["Engineering", "engineered", "engineering_of", "read_lineage", "shares_of", "split"]
 
-CONTEXTS = 4
-"""Ordinary rows in which each feature is changed, besides one of the smallest and one of the
-largest values and one with gaps."""
-
-VALUES = 24
-"""Values of a number that are tried: as many that the examples have, and as many from a range
-three times theirs."""
+READ_ROWS = 4
+"""Rows that pass through a transformer while it is read: they show how wide its parts are."""
 
 LARGEST_MAP = 4_000_000
 """Entries of a map; above, nobody wants to look at it, and it is not made."""
@@ -46,24 +39,31 @@ class Engineering:
     head, tail : raw rows to columns, and columns to answers; both fitted.
     raw : the schema of raw rows.
     columns : the schema of engineered rows, all of them numbers.
-    feature_map : float64 (n_features, n_columns), how much of a column belongs to each feature.
-        Every column sums to 1; one that depends on several features is shared equally.
+    lineage : of the columns.
     """
 
     head: Any
     tail: Any
     raw: FeatureSchema
     columns: FeatureSchema
-    feature_map: NDArray[np.float64]
+    lineage: Lineage
+
+    @cached_property
+    def feature_map(self) -> NDArray[np.float64]:
+        """How much of a column belongs to each feature, float64 (n_features, n_columns).
+
+        Every column sums to 1; one that depends on several features is shared equally.
+        """
+        return shares_of(self.lineage, self.raw.n_features)
 
     @cached_property
     def exclusive(self) -> bool:
         """Whether every column depends on one feature only."""
-        return bool((self.feature_map.max(axis=0) == 1).all())
+        return all(len(column.sources) <= 1 for column in self.lineage.columns)
 
     @property
     def owners(self) -> NDArray[np.intp]:
-        """The feature (n_columns,) that each column depends on most."""
+        """The feature (n_columns,) that each column belongs to, or the first of several."""
         return np.asarray(self.feature_map.argmax(axis=0))
 
     def table(self, rows: Table) -> Table:
@@ -101,7 +101,7 @@ def engineering_of(predictor: Predictor, examples: Table) -> Engineering | None:
 
     Parameters
     ----------
-    examples : ordinary rows, to change one feature at a time in.
+    examples : ordinary rows.
 
     Returns
     -------
@@ -112,7 +112,7 @@ def engineering_of(predictor: Predictor, examples: Table) -> Engineering | None:
         return None
     head, tail = halves
     raw = predictor.schema
-    some = examples.take(np.linspace(0, examples.n_rows - 1, CONTEXTS).astype(np.intp))
+    some = _spread(examples)
     try:
         first = _transformed(head, raw, some)
         names = _names(head, first, raw)
@@ -124,49 +124,29 @@ def engineering_of(predictor: Predictor, examples: Table) -> Engineering | None:
         return None
     if raw.n_features * len(names) > LARGEST_MAP:
         return None
-    return Engineering(head, tail, raw, columns, feature_map(head, raw, examples))
+    return Engineering(head, tail, raw, columns, read_lineage(head, raw, examples))
 
 
-def feature_map(head: Any, raw: FeatureSchema, examples: Table) -> NDArray[np.float64]:
-    """How much of each engineered column belongs to each raw feature.
+def read_lineage(head: Any, raw: FeatureSchema, examples: Table) -> Lineage:
+    """Read a fitted transformer of raw rows, a few of which it transforms meanwhile."""
+    rows = EstimatorModel(head, raw).rows(_spread(examples))
+    return lineage_of(head, raw.features, rows)
 
-    Parameters
-    ----------
-    head : a fitted transformer of raw rows.
-    examples : ordinary rows.
 
-    Returns
-    -------
-    float64 (n_features, n_columns), every column summing to 1.
+def shares_of(lineage: Lineage, n_features: int) -> NDArray[np.float64]:
+    """Share every column equally among its sources; float64 (n_features, n_columns).
+
+    A column that depends on nothing is shared by all features.
     """
-    raw, examples = _with_known_categories(head, raw, examples)
-    possible = _branches(head, raw)
-    moved = np.zeros((raw.n_features, _width(head, raw, examples)), dtype=bool)
-    for contexts in _contexts(head, raw, examples):
-        base = _numbers(_transformed(head, raw, contexts))
-        for j in range(raw.n_features):
-            values = _values(raw.features[j], examples, j)
-            tried = _changed(contexts, j, _beyond(raw.features[j], values))
-            if not _takes(head, raw, tried):
-                tried = _changed(contexts, j, values)
-            values = tried.codes[: tried.n_rows // contexts.n_rows, j]
-            changed = _numbers(_transformed(head, raw, tried))
-            before = np.repeat(base, len(values), axis=0)
-            same = (changed == before) | (np.isnan(changed) & np.isnan(before))
-            moved[j] |= ~same.all(axis=0)
-    if possible is not None and possible.shape == moved.shape:
-        moved &= possible
-        moved |= possible & ~moved.any(axis=0)  # a column that nothing moved: all it may depend on
-    moved |= ~moved.any(axis=0)
-    shares: NDArray[np.float64] = moved / moved.sum(axis=0)
+    marked = lineage.sources(n_features)
+    marked |= ~marked.any(axis=0)
+    shares: NDArray[np.float64] = marked / marked.sum(axis=0)
     return shares
 
 
-def _changed(contexts: Table, j: int, values: NDArray[np.float64]) -> Table:
-    """Each of the contexts with each of the values of one feature."""
-    codes = np.repeat(contexts.codes, len(values), axis=0)
-    codes[:, j] = np.tile(values, contexts.n_rows)
-    return contexts.with_codes(codes)
+def _spread(examples: Table) -> Table:
+    places = np.linspace(0, examples.n_rows - 1, READ_ROWS).astype(np.intp)
+    return examples.take(places)
 
 
 def _transformed(head: Any, raw: FeatureSchema, rows: Table) -> Any:
@@ -179,10 +159,6 @@ def _transformed(head: Any, raw: FeatureSchema, rows: Table) -> Any:
 
 def _numbers(columns: Any) -> NDArray[np.float64]:
     return np.asarray(columns, dtype=np.float64)
-
-
-def _width(head: Any, raw: FeatureSchema, examples: Table) -> int:
-    return int(_transformed(head, raw, examples.take(slice(0, 1))).shape[1])
 
 
 def _names(head: Any, columns: Any, raw: FeatureSchema) -> list[str]:
@@ -201,99 +177,3 @@ def _names(head: Any, columns: Any, raw: FeatureSchema) -> list[str]:
     names = short if len(set(short)) == len(short) else names
     known = len(names) == width and len(set(names)) == width
     return names if known else [f"column_{c}" for c in range(width)]
-
-
-def _contexts(head: Any, raw: FeatureSchema, examples: Table) -> Iterator[Table]:
-    """Rows to change one feature at a time in: ordinary ones, the ends of the ranges, gaps."""
-    spread = np.linspace(0, examples.n_rows - 1, CONTEXTS).astype(np.intp)
-    codes = examples.codes
-    ends = [np.nan_to_num(end(codes, axis=0)) for end in (_lowest, _highest)]
-    yield examples.with_codes(np.concatenate([codes[np.unique(spread)], ends]))
-    gaps = codes[:1].copy()
-    gaps[:, [feature.allows_missing for feature in raw.features]] = np.nan
-    table = examples.with_codes(gaps)
-    if np.isnan(gaps).any() and _takes(head, raw, table):
-        yield table
-
-
-def _lowest(codes: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
-    return np.asarray(np.fmin.reduce(codes, axis=axis))
-
-
-def _highest(codes: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
-    return np.asarray(np.fmax.reduce(codes, axis=axis))
-
-
-def _takes(head: Any, raw: FeatureSchema, rows: Table) -> bool:
-    try:
-        _transformed(head, raw, rows)
-    except Exception:  # noqa: BLE001 whatever a transformer raises is its way of saying no
-        return False
-    return True
-
-
-def _values(feature: Feature, examples: Table, j: int) -> NDArray[np.float64]:
-    """Values to try for one feature: every category, or numbers spread over the examples'."""
-    if feature.is_category:
-        seen = np.arange(len(feature.categories), dtype=np.float64)
-    else:
-        known = examples.codes[:, j]
-        known = np.unique(known[~np.isnan(known)])
-        seen = known[
-            np.unique(np.linspace(0, len(known) - 1, VALUES).astype(np.intp))[: len(known)]
-        ]
-    return np.append(seen, np.nan) if feature.allows_missing else seen
-
-
-def _beyond(feature: Feature, seen: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The same values and more, in and around their range, where the model takes them."""
-    numbers = seen[~np.isnan(seen)]
-    if feature.is_category or feature.kind == "boolean" or not len(numbers):
-        return seen
-    span = np.ptp(numbers) or 1.0
-    more = np.linspace(numbers.min() - span, numbers.max() + span, VALUES)
-    more = np.clip(more, feature.lowest, feature.limit)
-    return np.unique(np.concatenate([seen, np.rint(more) if feature.kind == "integer" else more]))
-
-
-def _with_known_categories(
-    head: Any, raw: FeatureSchema, examples: Table
-) -> tuple[FeatureSchema, Table]:
-    """Add categories that the encoders learnt and the examples do not have."""
-    features = [
-        replace(feature, categories=(*feature.categories, *learnt_categories(head, feature)))
-        for feature in raw.features
-    ]
-    extended = replace(raw, features=tuple(features))
-    return extended, Table(examples.codes, extended.code_tables)
-
-
-def _branches(head: Any, raw: FeatureSchema) -> NDArray[np.bool_] | None:
-    """What a ColumnTransformer's branches allow, bool (n_features, n_columns); None for others."""
-    while hasattr(head, "steps") and len(head.steps) == 1:
-        head = head.steps[0][1]
-    slices = getattr(head, "output_indices_", None)
-    if slices is None or not hasattr(head, "transformers_"):
-        return None
-    width = max((part.stop for part in slices.values()), default=0)
-    allowed = np.zeros((raw.n_features, width), dtype=bool)
-    inputs = list(getattr(head, "feature_names_in_", raw.names))
-    for name, _, columns in head.transformers_:
-        part = slices.get(name, slice(0, 0))
-        for column in _listed(columns, inputs):
-            if column in raw.names:
-                allowed[raw.names.index(column), part] = True
-    return allowed if allowed.any(axis=0).all() else None
-
-
-def _listed(columns: Any, inputs: list[str]) -> list[str]:
-    """The names of the columns that a branch takes, however they were given."""
-    if callable(columns):
-        return inputs
-    if isinstance(columns, slice):
-        named = isinstance(columns.start, str) or isinstance(columns.stop, str)
-        return inputs if named else inputs[columns]
-    chosen = np.atleast_1d(np.asarray(columns))
-    if chosen.dtype == bool:
-        return [name for name, kept in zip(inputs, chosen, strict=True) if kept]
-    return [c if isinstance(c, str) else inputs[int(c)] for c in chosen.tolist()]

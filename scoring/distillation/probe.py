@@ -1,32 +1,16 @@
-"""Synthetic rows, and what the model says when it is asked about unusual ones."""
+"""Synthetic rows: mixtures of training rows, and one that no training row is."""
 
 from __future__ import annotations
 
-import sys
-import warnings
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.forms.estimators import learnt_categories
-from scoring.predictor import Predictor
 from scoring.schema import FeatureSchema
 from scoring.table import Table
 
-__all__ = ["mixed_rows", "sample_row", "with_allowances"]
-
-MAGNITUDES = (
-    sys.float_info.max,
-    float(np.finfo(np.float32).max),  # trees work in float32
-    float(2**63 - 1024),  # the largest double in a 64-bit integer
-    1e15,
-    1e9,
-    1e6,
-    1e3,
-)
-"""How far from zero a number may be, tried from the farthest on."""
+__all__ = ["mixed_rows", "sample_row"]
 
 
 def mixed_rows(rows: Table, n_rows: int, seed: int) -> Table:
@@ -56,85 +40,3 @@ def _inside(feature: Any, share: float) -> float:
     if feature.kind != "number":
         return float(round(value))
     return float(f"{value:.4g}") if low <= float(f"{value:.4g}") <= high else value
-
-
-def with_allowances(schema: FeatureSchema, predictor: Predictor, rows: Table) -> FeatureSchema:
-    """Find out which features may be missing and which take categories training never saw.
-
-    The model is asked, on the first training row with that one value replaced. What it refuses or
-    answers with a non-finite number is not allowed. Likewise how large a number may be. Categories
-    that only the model's encoders know are added behind those of the rows.
-    """
-    features = []
-    for j, feature in enumerate(schema.features):
-        missing = _accepts(predictor, rows, j, np.nan, ())
-        unseen = False
-        categories = feature.categories
-        if feature.is_category:
-            unseen = _takes(predictor, rows, j, _stranger(categories))
-            # What the model takes besides is what its encoders learnt from rows that are not here.
-            more = () if unseen else learnt_categories(predictor.model, feature)
-            categories += tuple(text for text in more if _takes(predictor, rows, j, text))
-        features.append(
-            replace(
-                feature,
-                categories=categories,
-                allows_missing=missing,
-                allows_unseen=unseen,
-                limit=_limit(predictor, rows, j, 1),
-                lowest=-_limit(predictor, rows, j, -1),
-            )
-        )
-    return replace(schema, features=tuple(features))
-
-
-def _limit(predictor: Predictor, rows: Table, j: int, sign: int) -> float:
-    """The largest of `MAGNITUDES` that the model takes on one side, or else what training held.
-
-    A logarithm takes nothing below zero; its side ends at zero, or at the least that training held.
-    """
-    if rows.categories[j]:
-        return sys.float_info.max
-    held = sign * rows.codes[:, j]
-    farthest = float(held[np.isfinite(held)].max(initial=-sys.float_info.max))
-    codes = rows.codes[:1].copy()
-    for magnitude in (m for m in (*MAGNITUDES, 0.0) if m >= farthest):
-        codes[0, j] = sign * magnitude
-        if _answer(predictor, rows.with_codes(codes)) is not None:
-            return magnitude
-    return farthest if np.isfinite(held).any() else 0.0
-
-
-def _stranger(known: tuple[Any, ...]) -> Any:
-    if known and isinstance(known[0], int):
-        return max(known) + 1
-    return max(known, key=len, default="") + "?"
-
-
-def _takes(predictor: Predictor, rows: Table, j: int, category: str | int) -> bool:
-    """Whether the model takes a category that the rows do not have."""
-    known = rows.categories[j]
-    return _accepts(predictor, rows, j, float(len(known)), (*known, category))
-
-
-def _accepts(
-    predictor: Predictor, rows: Table, j: int, code: float, categories: tuple[str | int, ...]
-) -> bool:
-    codes = rows.codes[:1].copy()
-    codes[0, j] = code
-    tables = rows.categories
-    if categories:
-        tables = (*tables[:j], categories, *tables[j + 1 :])
-    answer = _answer(predictor, Table(codes, tables))
-    return answer is not None and bool(np.isfinite(answer).all())
-
-
-def _answer(predictor: Predictor, asked: Table) -> NDArray[np.float64] | None:
-    """What the model says, or None where it raises."""
-    try:
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore")  # an encoder warns of what it then accepts
-            predictor.predictions(asked)
-            return predictor.outputs(asked)
-    except Exception:  # noqa: BLE001 whatever a user's model raises is its way of saying no
-        return None

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.encoding import Encoding, encoding_of, plain_encoding
-from scoring.features import Engineering, feature_map
+from scoring.features import Engineering, read_lineage
 from scoring.games.additive import Additive, additive_of
+from scoring.lineage import Form
 from scoring.players import Players
 from scoring.predictor import Predictor
 from scoring.table import Table
@@ -39,10 +40,11 @@ def readings(
         if encoding is not None:
             yield estimator, encoding, player_of[encoding.sources]
         return
-    shares = players.membership @ engineering.feature_map  # (n_players, n_columns)
-    if (np.abs(shares.max(axis=0) - 1) < 1e-9).all():
+    sources = engineering.lineage.sources(predictor.schema.n_features)
+    moved = players.membership @ sources > 0  # (n_players, n_columns)
+    if (moved.sum(axis=0) <= 1).all():
         encoding = encoding_of(engineering, examples)
-        yield engineering.tail, encoding, np.asarray(shares.argmax(axis=0))
+        yield engineering.tail, encoding, np.asarray(moved.argmax(axis=0))
         return
     composed = _composed(predictor, engineering, examples)
     if composed is not None:
@@ -54,8 +56,7 @@ def _own_encoding(predictor: Predictor, estimator: Any, examples: Table) -> Enco
     schema = predictor.schema
     own = getattr(estimator, "_preprocessor", None)
     if own is not None:  # HistGradientBoosting encodes and reorders columns of categories
-        shares = feature_map(own, schema, examples)
-        cut = Engineering(own, estimator, schema, schema, shares)
+        cut = Engineering(own, estimator, schema, schema, read_lineage(own, schema, examples))
         return encoding_of(cut, examples)
     if not any(feature.is_category for feature in schema.features):
         return plain_encoding(schema, {})
@@ -78,6 +79,8 @@ def _composed(predictor: Predictor, cut: Engineering, examples: Table) -> Additi
     """
     tail = additive_of(cut.tail, predictor.space)
     if tail is None or any(f.is_category or f.allows_missing for f in predictor.schema.features):
+        return None
+    if any(column.form > Form.AFFINE for column in cut.lineage.columns):
         return None
     spread = np.ptp(examples.codes, axis=0)
     step = np.diag(np.where(spread > 0, spread, 1.0))

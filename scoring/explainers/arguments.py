@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.distillation.probe import with_allowances
+from scoring.distillation.domain import with_domain
 from scoring.errors import ParameterError
 from scoring.predictor import OutputSpace, Predictor, adapt
 from scoring.schema import Names, infer_for
@@ -46,8 +46,7 @@ def understood(
     predictor = adapt(model, schema, output_space, classes, probe)
     if hasattr(examples, "tocsr"):
         _check_dense(predictor.model, examples.tocsr()[:COMPARED_ROWS])
-    schema = with_allowances(schema, predictor, table)
-    table = Table(table.codes, schema.code_tables)
+    schema, table = with_domain(schema, predictor, table)
     probe = table.take(slice(0, PROBED_ROWS))
     return adapt(model, schema, predictor.space, classes, probe), table
 

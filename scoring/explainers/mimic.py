@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.background import Background, whole
-from scoring.distillation.probe import mixed_rows, with_allowances
+from scoring.distillation.domain import with_domain
+from scoring.distillation.probe import mixed_rows
 from scoring.errors import ModelError, ParameterError
 from scoring.explainers.aggregate import mean_absolute
 from scoring.explainers.arguments import Subset, chosen, understood
@@ -279,7 +280,7 @@ def _within(predictor: Predictor, surrogate: Predictor, examples: Table) -> Pred
             surrogate.outputs(Table(ends, surrogate.schema.code_tables))
     except ValueError:  # scikit-learn's word for it
         codes = Table(examples.codes, surrogate.schema.code_tables)
-        own = with_allowances(surrogate.schema, surrogate, codes).features
+        own = with_domain(surrogate.schema, surrogate, codes)[0].features
         narrower = [
             f
             if f.is_category

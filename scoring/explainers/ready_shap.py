@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from scoring.background import Background
-from scoring.distillation.probe import with_allowances
+from scoring.distillation.domain import with_domain
 from scoring.errors import ParameterError
 from scoring.predictor import Predictor, adapt
 from scoring.schema import FeatureSchema
@@ -41,7 +41,7 @@ def read(explainer: Any) -> tuple[Predictor, Background]:
     table = schema.encode(rows)
     model = explainer.model.f
     predictor = adapt(model, schema, None, None, table.take(slice(0, 2)))
-    schema = with_allowances(schema, predictor, table)
+    schema, table = with_domain(schema, predictor, table)
     predictor = adapt(model, schema, predictor.space, None, table.take(slice(0, 2)))
     weights = np.asarray(data.weights, dtype=np.float64)
     method = "rows of the shap explainer"

@@ -14,11 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from scoring.feature import Feature
 from scoring.forms.refused import Unsound
 from scoring.forms.trees import check_branches, check_range
 
-__all__ = ["check_estimator", "learnt_categories", "parts", "sklearn_trees"]
+__all__ = ["check_estimator", "parts", "sklearn_trees"]
 
 ATOMS = (str, bytes, bytearray, int, float, bool, type(None), type, ModuleType)
 
@@ -41,19 +40,6 @@ def parts(root: Any) -> Iterator[Any]:
             waiting += part.ravel().tolist() if part.dtype == object else []
         else:
             waiting += getattr(part, "__dict__", {}).values()
-
-
-def learnt_categories(root: Any, feature: Feature) -> tuple[str, ...]:
-    """Texts that encoders in an estimator learnt for a feature, and that it does not have yet.
-
-    A list of an encoder's is taken for the feature's if it has all categories that the feature has.
-    """
-    known = set(feature.categories)
-    if not feature.is_category:
-        return ()
-    lists = [texts for part in parts(root) for texts in getattr(part, "categories_", [])]
-    learnt = [text for texts in lists if known <= set(texts) for text in texts]
-    return tuple(dict.fromkeys(str(t) for t in learnt if isinstance(t, str) and t not in known))
 
 
 def sklearn_trees(root: Any) -> Iterator[Any]:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.feature import Feature
-from scoring.features import feature_map
+from scoring.features import read_lineage, shares_of
 from scoring.schema import FeatureSchema
 from scoring.surrogates.surrogate import Attributions, Fitted, regressor_of
 from scoring.table import Table
@@ -32,7 +32,8 @@ def attributions(fitted: Fitted, background: NDArray[np.float64]) -> Attribution
     weights = np.array([c.named_steps["regress"].coef_ for c in fitted.components])
     n_features = background.shape[1]
     schema = FeatureSchema(tuple(Feature(f"{j}", allows_missing=True) for j in range(n_features)))
-    shares = feature_map(encoder, schema, Table(background, schema.code_tables))
+    lineage = read_lineage(encoder, schema, Table(background, schema.code_tables))
+    shares = shares_of(lineage, n_features)
     center = encoder.transform(background).mean(axis=0)
     owned = np.einsum("fc,kc,ko->cfo", shares, weights, fitted.directions)
 

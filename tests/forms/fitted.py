@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.base import is_regressor
 
 from scoring.background import whole
-from scoring.distillation.probe import with_allowances
+from scoring.distillation.domain import with_domain
 from scoring.forms import order
 from scoring.predictor import adapt
 from scoring.schema import FeatureSchema
@@ -26,7 +26,7 @@ def fitted(model, y=None, space=None, x=X):
         schema, features=tuple(replace(f, allows_missing=True) for f in schema.features)
     )
     table = with_gaps.encode(x)
-    schema = with_allowances(schema, predictor, table)
+    schema, table = with_domain(schema, predictor, table)
     predictor = adapt(model, schema, space, probe=table.take(slice(0, 3)))
     return predictor, whole(table.take(slice(0, 40)))
 

@@ -1,0 +1,242 @@
+"""The domain of a model's raw columns: what each may hold, whatever the rows at hand hold.
+
+Categories are read from the encoders that learnt them. Limits of numbers are those of a column's
+dtype and of the precision that the model works in. Whether a value may be missing is asked of the
+model itself.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scoring.feature import Feature
+from scoring.lineage import Lineage, Vocabulary, model_lineage
+from scoring.predictor import EstimatorModel, Predictor
+from scoring.schema import FeatureSchema
+from scoring.table import Table
+
+__all__ = ["with_domain"]
+
+READ_ROWS = 4
+"""Rows that pass through a pipeline while it is read."""
+
+LARGEST = sys.float_info.max
+
+PRECISIONS = (LARGEST, float(np.finfo(np.float32).max), float(2**63 - 1024))
+"""The largest numbers in double and in single precision, and the largest double that a 64-bit
+integer holds: beyond one of them a model that works in that type refuses its rows."""
+
+ASKED_BYTES = 2**26
+"""Rows of one call."""
+
+
+def with_domain(
+    schema: FeatureSchema, predictor: Predictor, rows: Table
+) -> tuple[FeatureSchema, Table]:
+    """Extend a schema that was inferred from rows to all that the model takes.
+
+    Parameters
+    ----------
+    rows : encoded by the schema.
+
+    Returns
+    -------
+    The schema, and the rows as it encodes them.
+    """
+    lineage = _lineage(predictor, rows)
+    features = [_with_categories(f, lineage, j) for j, f in enumerate(schema.features)]
+    rows = _recoded(rows, features)
+    features = _with_missing(features, predictor, rows)
+    features = _with_limits(features, predictor, rows)
+    extended = replace(schema, features=tuple(features))
+    return extended, Table(rows.codes, extended.code_tables)
+
+
+def _lineage(predictor: Predictor, rows: Table) -> Lineage | None:
+    """What a model's own parts say of raw columns; None where it cannot be looked into."""
+    if not isinstance(predictor.model, EstimatorModel) or not any(rows.categories):
+        return None
+    places = np.linspace(0, rows.n_rows - 1, READ_ROWS).astype(np.intp)
+    taken = predictor.model.rows(rows.take(places))
+    return model_lineage(predictor.model.estimator, predictor.schema.features, taken)
+
+
+def _with_categories(feature: Feature, lineage: Lineage | None, j: int) -> Feature:
+    """Take over what encoders learnt, and whether they take other values."""
+    if not feature.is_category:
+        return feature
+    lists = [] if lineage is None else [v for v in lineage.vocabularies if v.feature == j]
+    learnt = [values for values in (_like(feature, v) for v in lists) if values is not None]
+    is_open = lineage is None or j in lineage.opened or len(learnt) < len(lists) or not lists
+    strict = [set(values) for values, v in zip(learnt, lists, strict=False) if v.strict]
+    known = dict.fromkeys([*feature.categories, *(value for each in learnt for value in each)])
+    if strict:
+        taken = set.intersection(*strict)
+        known = {value: None for value in known if value in taken} or known
+    return replace(
+        feature,
+        categories=tuple(known),
+        allows_unseen=not strict,
+        is_open=is_open,
+        missing_none=_writes_none(feature, lists),
+    )
+
+
+def _like(feature: Feature, learnt: Vocabulary) -> tuple[Any, ...] | None:
+    """An encoder's values as the feature has its categories; None where they are of other kinds."""
+    kind = type(feature.categories[0])
+    values = [
+        int(value) if kind is int and isinstance(value, float) and value.is_integer() else value
+        for value in learnt.values
+    ]
+    return tuple(values) if all(type(value) is kind for value in values) else None
+
+
+def _writes_none(feature: Feature, lists: Sequence[Vocabulary]) -> bool:
+    """Whether a missing category is None: as the encoders learnt it, where they did."""
+    gaps = {gap is None for learnt in lists for gap in learnt.gaps}
+    return gaps.pop() if len(gaps) == 1 else feature.missing_none
+
+
+def _recoded(rows: Table, features: Sequence[Feature]) -> Table:
+    """Rows by the codes of other lists, which may lack categories that no row has."""
+    codes = rows.codes
+    for j, feature in enumerate(features):
+        old = rows.categories[j]
+        if old == feature.categories[: len(old)]:
+            continue
+        if codes is rows.codes:
+            codes = codes.copy()
+        place = np.array([float(feature.code_of.get(value, np.nan)) for value in old])
+        there = ~np.isnan(codes[:, j])
+        codes[there, j] = place[codes[there, j].astype(np.intp)]
+    return Table(codes, tuple(feature.categories for feature in features))
+
+
+def _with_missing(features: Sequence[Feature], predictor: Predictor, rows: Table) -> list[Feature]:
+    """Allow gaps where the model answers the first row with one by a finite number."""
+    base = replace(predictor, schema=replace(predictor.schema, features=tuple(features)))
+    asker = _Asker(_rebound(base), rows)
+    answers = asker.takes(range(len(features)), np.full(len(features), np.nan), finite=True)
+    return [replace(f, allows_missing=bool(a)) for f, a in zip(features, answers, strict=True)]
+
+
+def _with_limits(features: Sequence[Feature], predictor: Predictor, rows: Table) -> list[Feature]:
+    """Bound numbers by their dtype, and by the precision of a model that refuses larger ones."""
+    base = replace(predictor, schema=replace(predictor.schema, features=tuple(features)))
+    asker = _Asker(_rebound(base), rows)
+    numeric = [j for j, f in enumerate(features) if f.kind in {"number", "integer"}]
+    found = {sign: asker.limits(numeric, sign, features) for sign in (1, -1)}
+    bounded = list(features)
+    for place, j in enumerate(numeric):
+        limit, lowest = found[1][place], 0.0 - found[-1][place]  # no -0
+        bounded[j] = replace(features[j], limit=float(limit), lowest=float(lowest))
+    return bounded
+
+
+def _rebound(predictor: Predictor) -> Predictor:
+    """A predictor whose model writes rows by its own schema."""
+    model = predictor.model
+    if hasattr(model, "schema"):
+        predictor = replace(predictor, model=replace(model, schema=predictor.schema))  # type: ignore[type-var]
+    return predictor
+
+
+@dataclass(frozen=True, eq=False)
+class _Asker:
+    """Questions about the first row with one other value, many of them in one call."""
+
+    predictor: Predictor
+    rows: Table
+
+    def takes(
+        self, columns: Sequence[int], values: NDArray[np.float64], *, finite: bool
+    ) -> NDArray[np.bool_]:
+        """Whether the model takes each value in its column; bool (n,).
+
+        Parameters
+        ----------
+        columns : (n,), and `values` (n,), one for each.
+        finite : whether the answer has to be a finite number.
+        """
+        answer = np.zeros(len(columns), dtype=bool)
+        n_together = max(1, ASKED_BYTES // (8 * self.rows.codes.shape[1]))
+        for start in range(0, len(columns), n_together):
+            part = slice(start, start + n_together)
+            codes = np.repeat(self.rows.codes[:1], len(columns[part]), axis=0)
+            codes[np.arange(len(codes)), list(columns[part])] = values[part]
+            answer[part] = self._each(self.rows.with_codes(codes), finite=finite)
+        return answer
+
+    def _each(self, rows: Table, *, finite: bool) -> NDArray[np.bool_]:
+        """Rows that the model answers, found by halving a block that it refuses."""
+        outputs = _answer(self.predictor, rows)
+        if outputs is not None:
+            whole = np.isfinite(outputs).all(axis=1)
+            return np.asarray(whole) if finite else np.ones(rows.n_rows, dtype=bool)
+        if rows.n_rows == 1:
+            return np.zeros(1, dtype=bool)
+        middle = rows.n_rows // 2
+        halves = rows.take(slice(0, middle)), rows.take(slice(middle, None))
+        return np.concatenate([self._each(half, finite=finite) for half in halves])
+
+    def limits(
+        self, columns: Sequence[int], sign: int, features: Sequence[Feature]
+    ) -> NDArray[np.float64]:
+        """How far from zero each column's numbers may be on one side; float64 (n,).
+
+        A model that refuses a number below all precisions refuses it for another reason than its
+        size, which may be another row's none: such a column has its dtype's limit.
+        """
+        of_dtype = np.array([_dtype_limit(features[j].dtype, sign) for j in columns])
+        limits, refused = of_dtype.copy(), np.full(len(columns), np.inf)
+        waiting = np.arange(len(columns))
+        for precision in PRECISIONS:
+            asked = np.minimum(of_dtype[waiting], precision)
+            taken = self._takes(columns, waiting, sign * asked)
+            limits[waiting[taken]] = asked[taken]
+            refused[waiting[~taken]] = asked[~taken]
+            waiting = waiting[~taken]
+            if not len(waiting):
+                break
+        between = np.setdiff1d(np.flatnonzero(np.isfinite(refused)), waiting)
+        more = self._takes(columns, between, sign * limits[between] * (1 + 2**-20))
+        limits[between[more]] = np.nextafter(refused[between[more]], 0)
+        return limits
+
+    def _takes(
+        self, columns: Sequence[int], places: NDArray[np.intp], values: NDArray[np.float64]
+    ) -> NDArray[np.bool_]:
+        return self.takes([columns[place] for place in places], values, finite=False)
+
+
+def _dtype_limit(dtype: str, sign: int) -> float:
+    """How far from zero a dtype reaches on one side; pandas' own spellings included."""
+    plain = dtype.lower().partition("[")[0]
+    try:
+        kind = np.dtype(plain)
+    except TypeError:
+        return LARGEST
+    if kind.kind in "iu":
+        ends = np.iinfo(kind)
+        most = ends.max if sign > 0 else -int(ends.min)
+        return float(np.nextafter(float(most), 0)) if most > 2**53 and sign > 0 else float(most)
+    return float(np.finfo(kind).max) if kind.kind == "f" else LARGEST
+
+
+def _answer(predictor: Predictor, rows: Table) -> NDArray[np.float64] | None:
+    """What the model says, or None where it raises."""
+    try:
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")  # an encoder warns of what it then accepts
+            predictor.predictions(rows)
+            return predictor.outputs(rows)
+    except Exception:  # noqa: BLE001 whatever a user's model raises is its way of saying no
+        return None
