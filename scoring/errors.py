@@ -19,7 +19,7 @@ No message repeats a value of the client's data: rows name their row number, col
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 __all__ = [
     "LISTED_VIOLATIONS",
@@ -34,6 +34,7 @@ __all__ = [
     "RowsError",
     "ShapserveError",
     "Violation",
+    "first_line",
 ]
 
 LISTED_VIOLATIONS = 100
@@ -84,6 +85,11 @@ class RowsError(ShapserveError, ValueError):
         lines += [f"and {more} more"] if more > 0 else []
         super().__init__("the rows do not fit the schema: " + "; ".join(lines))
 
+    def shifted(self, n_rows: int) -> RowsError:
+        """Return the same error about rows that stand `n_rows` further on."""
+        moved = (v if v.row is None else replace(v, row=v.row + n_rows) for v in self.violations)
+        return RowsError(tuple(moved), self.total)
+
 
 class ModelError(ShapserveError):
     """The model cannot do what is asked of it."""
@@ -127,3 +133,9 @@ class ArtifactUntrusted(ArtifactError):
 
 class ArtifactUnsupported(ArtifactError):
     """Another format version, or a library that is not installed here."""
+
+
+def first_line(error: BaseException, limit: int = 200) -> str:
+    """Return the first line of an error's message, or its kind where it has none."""
+    lines = str(error).strip().splitlines()
+    return lines[0][:limit] if lines else type(error).__name__

@@ -16,12 +16,21 @@ from numpy.typing import NDArray
 
 from scoring.background import Background
 from scoring.feature import Feature
-from scoring.lineage import Lineage, lineage_of
+from scoring.lineage import Lineage, lineage_of, model_lineage
 from scoring.predictor import EstimatorModel, Predictor
 from scoring.schema import FeatureSchema, is_frame
 from scoring.table import Table
 
-__all__ = ["Engineering", "engineered", "engineering_of", "read_lineage", "shares_of", "split"]
+__all__ = [
+    "Engineering",
+    "engineered",
+    "engineering_of",
+    "lineage_of_model",
+    "open_texts",
+    "read_lineage",
+    "shares_of",
+    "split",
+]
 
 READ_ROWS = 4
 """Rows that pass through a transformer while it is read: they show how wide its parts are."""
@@ -131,6 +140,29 @@ def read_lineage(head: Any, raw: FeatureSchema, examples: Table) -> Lineage:
     """Read a fitted transformer of raw rows, a few of which it transforms meanwhile."""
     rows = EstimatorModel(head, raw).rows(_spread(examples))
     return lineage_of(head, raw.features, rows)
+
+
+def lineage_of_model(predictor: Predictor, examples: Table) -> Lineage | None:
+    """Read what a model's own parts know of raw categories.
+
+    Returns
+    -------
+    None where it cannot be looked into, or has no categories to know of.
+    """
+    model = predictor.model
+    if not isinstance(model, EstimatorModel) or not any(examples.categories):
+        return None
+    rows = model.rows(_spread(examples))
+    return model_lineage(model.estimator, predictor.schema.features, rows)
+
+
+def open_texts(predictor: Predictor, examples: Table) -> tuple[str, ...]:
+    """The names of the features that a model may be any function of the text of."""
+    features = predictor.schema.features
+    texts = [j for j, feature in enumerate(features) if feature.is_category]
+    lineage = lineage_of_model(predictor, examples)
+    opened = set(texts) if lineage is None else lineage.opened
+    return tuple(features[j].name for j in texts if j in opened and features[j].is_open)
 
 
 def shares_of(lineage: Lineage, n_features: int) -> NDArray[np.float64]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, Protocol, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.errors import ModelError, ParameterError
+from scoring.errors import ModelError, ParameterError, first_line
 from scoring.network import Network, is_network
 from scoring.schema import FeatureSchema, Names
 from scoring.table import Table, to_array, to_frame
@@ -27,6 +27,8 @@ __all__ = [
     "last_step",
     "pair_names",
 ]
+
+T = TypeVar("T")
 
 OutputSpace = Literal["probability", "margin", "value"]
 
@@ -146,17 +148,17 @@ class Predictor:
         """Return the outputs that are explained, (n_rows, n_outputs)."""
         if not table.n_rows:  # many models refuse to answer nothing
             return np.empty((0, len(self.output_names)))
-        return self.model.outputs(table, self.space)
+        return _answered(self.model.outputs, table, self.space)
 
     def probabilities(self, table: Table) -> NDArray[np.float64] | None:
         """Return class probabilities (n_rows, n_classes), or None where the model has none."""
         if "probability" not in self.model.spaces:
             return None
-        return self.model.outputs(table, "probability")
+        return _answered(self.model.outputs, table, "probability")
 
     def predictions(self, table: Table) -> NDArray[Any]:
         """Return the model's own `predict`; for a function, the likeliest class or the value."""
-        own = self.model.predict(table)
+        own = _answered(self.model.predict, table)
         if own is not None:
             return own
         outputs = self.outputs(table)
@@ -166,6 +168,22 @@ class Predictor:
             likeliest: NDArray[Any] = np.asarray(self.classes, object)[chosen.astype(np.intp)]
             return likeliest
         return outputs[:, 0] if outputs.shape[1] == 1 else outputs
+
+
+def _answered(ask: Callable[..., T], *question: Any) -> T:
+    """Ask a model; whatever it raises becomes one kind of error.
+
+    Raises
+    ------
+    ModelError
+    """
+    try:
+        return ask(*question)
+    except ModelError:
+        raise
+    except Exception as error:
+        what = f"{type(error).__name__}: {first_line(error)}"
+        raise ModelError(f"the model does not answer these rows; it raised {what}") from error
 
 
 def adapt(

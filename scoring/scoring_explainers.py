@@ -17,6 +17,7 @@ from scoring.explanation import LocalExplanation, Scored
 from scoring.inference import Wanted, explained, predicted_and_explained
 from scoring.kernel import BLOCK_BYTES
 from scoring.predictor import OutputSpace
+from scoring.refusals import answered
 from scoring.table import Table
 from scoring.texts import NAME
 
@@ -191,7 +192,7 @@ class KernelScoringExplainer(Distilled):
         until = _until(deadline_ms)
         rows = self.predictor.schema.encode(x)
         if get_raw is not False:
-            return explained(self, rows, until)
+            return answered(self.predictor, rows, lambda: explained(self, rows, until))
         if self.engineered is None:
             raise ModelError(
                 "get_raw=False needs the engineered columns, which this explainer was distilled "
@@ -226,7 +227,9 @@ class KernelScoringExplainer(Distilled):
 
     def predict(self, x: Any) -> NDArray[Any]:
         """Return what the model's own `predict` answers."""
-        return self.predictor.predictions(self.predictor.schema.encode(x))
+        predictor = self.predictor
+        rows = predictor.schema.encode(x)
+        return answered(predictor, rows, lambda: predictor.predictions(rows))
 
     def score(
         self,
@@ -252,7 +255,9 @@ class KernelScoringExplainer(Distilled):
             Interactions are asked for, and `explains_interactions` says no.
         """
         until = _until(deadline_ms)
-        scored = predicted_and_explained(self, rows, until, explain)
+        scored = answered(
+            self.predictor, rows, lambda: predicted_and_explained(self, rows, until, explain)
+        )
         if not interactions:
             return scored
         those = rows if scored.explained is None else rows.take(scored.explained)

@@ -18,7 +18,7 @@ from service.options import Options
 from service.pace import Pace
 from service.presence import Attended
 from service.record import Record, current
-from service.scorer import Scored, Scorer, Table
+from service.scorer import RowsError, Scored, Scorer, Table
 from service.settings import Settings
 
 __all__ = ["Engine"]
@@ -113,7 +113,10 @@ class Engine:
         parts: list[Scored] = []
         for rows in _slices(table.n_rows, self._max_rows):
             left = ends - time.perf_counter()
-            parts.append(await self._submit(job, table.take(rows), left, begun=bool(parts)))
+            try:
+                parts.append(await self._submit(job, table.take(rows), left, begun=bool(parts)))
+            except RowsError as refused:
+                raise refused.shifted(rows.start) from None
         return await self.run(Scored.concatenate, parts)
 
     async def parse(

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring import artifact, mapped
-from scoring.errors import ParameterError
+from scoring.errors import ParameterError, RowsError
 from scoring.explanation import Scored
 from scoring.inference import Wanted
 from scoring.predictor import OutputSpace, Predictor
@@ -29,6 +29,7 @@ from service.settings import NAME, Source
 
 __all__ = [
     "Explainer",
+    "RowsError",
     "Scored",
     "Scorer",
     "SharedScorers",

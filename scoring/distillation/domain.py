@@ -17,15 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.feature import Feature
-from scoring.lineage import Lineage, Vocabulary, model_lineage
-from scoring.predictor import EstimatorModel, Predictor
+from scoring.features import lineage_of_model
+from scoring.lineage import Lineage, Vocabulary
+from scoring.predictor import Predictor
 from scoring.schema import FeatureSchema
 from scoring.table import Table
 
 __all__ = ["with_domain"]
-
-READ_ROWS = 4
-"""Rows that pass through a pipeline while it is read."""
 
 LARGEST = sys.float_info.max
 
@@ -50,22 +48,13 @@ def with_domain(
     -------
     The schema, and the rows as it encodes them.
     """
-    lineage = _lineage(predictor, rows)
+    lineage = lineage_of_model(predictor, rows)
     features = [_with_categories(f, lineage, j) for j, f in enumerate(schema.features)]
     rows = _recoded(rows, features)
     features = _with_missing(features, predictor, rows)
     features = _with_limits(features, predictor, rows)
     extended = replace(schema, features=tuple(features))
     return extended, Table(rows.codes, extended.code_tables)
-
-
-def _lineage(predictor: Predictor, rows: Table) -> Lineage | None:
-    """What a model's own parts say of raw columns; None where it cannot be looked into."""
-    if not isinstance(predictor.model, EstimatorModel) or not any(rows.categories):
-        return None
-    places = np.linspace(0, rows.n_rows - 1, READ_ROWS).astype(np.intp)
-    taken = predictor.model.rows(rows.take(places))
-    return model_lineage(predictor.model.estimator, predictor.schema.features, taken)
 
 
 def _with_categories(feature: Feature, lineage: Lineage | None, j: int) -> Feature:

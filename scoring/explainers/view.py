@@ -25,6 +25,7 @@ from scoring.games.game import Game
 from scoring.games.twin import Twin
 from scoring.players import Players
 from scoring.predictor import Predictor
+from scoring.refusals import answered
 from scoring.table import Table
 
 __all__ = ["ExactFull", "Full", "View"]
@@ -200,7 +201,16 @@ class View:
         return self.summary if self.full is None else self.full.background
 
     def explain(self, rows: Table) -> LocalExplanation:
-        """Explain rows one by one."""
+        """Explain rows one by one.
+
+        Raises
+        ------
+        RowsError
+            The model does not answer all of them.
+        """
+        return answered(self.predictor, rows, lambda: self._explained(rows))
+
+    def _explained(self, rows: Table) -> LocalExplanation:
         outputs = self.predictor.outputs(rows)
         if self.full is None:
             estimate, base_values = self.kernel.estimate(rows, outputs), self.kernel.base_values

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scoring.background import Background
 from scoring.errors import ArtifactCorrupt, ArtifactError, ArtifactUnsupported, ArtifactUntrusted
 from scoring.exact import Exact
+from scoring.features import open_texts
 from scoring.forms import edges, onnx_export, pickled, skops, torch_export
 from scoring.forms.crossings import crossing_rows
 from scoring.forms.exact_model import ExactModel
@@ -79,9 +80,16 @@ def carry(
             refused.append({"form": "arrays", "reason": str(error)})
         else:
             return Carried({}, facts)
-    for name, form in (("onnx", _to_onnx), ("skops", _to_skops), ("pickle", _to_pickle)):
-        if taken_apart and name == "onnx":
-            refused.append({"form": name, "reason": "it does not keep a pipeline's steps apart"})
+    texts = open_texts(predictor, background.table)
+    if texts:
+        reason = f"it is another function of the text of {', '.join(texts)}, or may be one"
+        refused.append({"form": "onnx", "reason": reason})
+    elif taken_apart:
+        reason = "it does not keep a pipeline's steps apart"
+        refused.append({"form": "onnx", "reason": reason})
+    forms = {"onnx": _to_onnx, "skops": _to_skops, "pickle": _to_pickle}
+    for name, form in forms.items():
+        if any(why["form"] == name for why in refused):
             continue
         try:
             carried = form(model, predictor.space, parity)

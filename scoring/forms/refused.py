@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from scoring.errors import first_line
+
 __all__ = ["FormRefused", "Unsound", "first_line"]
 
 
@@ -11,9 +13,3 @@ class FormRefused(Exception):
 
 class Unsound(ValueError):
     """A model's numbers would lead its library outside an array or round in circles."""
-
-
-def first_line(error: BaseException, limit: int = 200) -> str:
-    """Return the first line of an error's message, or its kind where it has none."""
-    lines = str(error).strip().splitlines()
-    return lines[0][:limit] if lines else type(error).__name__

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.background import Background
+from scoring.errors import ModelError
 from scoring.games.game import blocks
 from scoring.games.repeats import KEY_BYTES, MOST_KEYS, distinct, repeat_much
 from scoring.predictor import Predictor
@@ -62,12 +63,34 @@ class MaskedGame:
             for some_masks in blocks(len(masks), per_coalition):
                 mask = masks[some_masks]
                 for some_rows in blocks(rows.n_rows, max(1, per_coalition // len(mask))):
-                    block = masked, rows.take(some_rows), mask, b
-                    outputs = self._once(*block) if once else self._all(*block)
+                    outputs = self._outputs(masked, rows.take(some_rows), mask, b, once=once)
                     v[some_rows, some_masks] += np.einsum(
                         "b,rcbo->rco", weights[some_background], outputs
                     )
         return v
+
+    def _outputs(
+        self,
+        masked: NDArray[np.float64],
+        rows: Table,
+        masks: NDArray[np.bool_],
+        known: NDArray[np.float64],
+        *,
+        once: bool,
+    ) -> NDArray[np.float64]:
+        """The model's answers about a block, (rows, coalitions, background, outputs).
+
+        They are NaN for a row with a mixture that the model does not answer.
+        """
+        try:
+            return (self._once if once else self._all)(masked, rows, masks, known)
+        except ModelError:
+            if rows.n_rows == 1:
+                n_outputs = len(self.predictor.output_names)
+                return np.full((1, len(masks), len(known), n_outputs), np.nan)
+        parts = (rows.take(slice(r, r + 1)) for r in range(rows.n_rows))
+        each = [self._outputs(masked, part, masks, known, once=once) for part in parts]
+        return np.concatenate(each)
 
     def _all(
         self,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import numpy as np
 
+from scoring.errors import RowsError
 from scoring.explanation import Scored
 from scoring.schema import FeatureSchema
 from scoring.table import Table
@@ -75,7 +76,14 @@ def _score(scorer: Scorer, table: Table, block_rows: int, *, progress: bool) -> 
     starts = range(0, table.n_rows, block_rows)
     hidden = not (progress and sys.stderr.isatty())
     with click.progressbar(starts, label="scoring", file=sys.stderr, hidden=hidden) as bar:
-        return _together([scorer.score(table.take(slice(i, i + block_rows))) for i in bar])
+        return _together([_block(scorer, table, slice(i, i + block_rows)) for i in bar])
+
+
+def _block(scorer: Scorer, table: Table, rows: slice) -> Scored:
+    try:
+        return scorer.score(table.take(rows))
+    except RowsError as refused:
+        raise refused.shifted(rows.start) from refused.__cause__
 
 
 def _together(parts: Sequence[Scored]) -> Scored:
