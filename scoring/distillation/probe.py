@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from scoring.feature import Category
 from scoring.forms.estimators import learnt_categories
 from scoring.predictor import Predictor
 from scoring.schema import FeatureSchema
@@ -106,19 +107,19 @@ def _limit(predictor: Predictor, rows: Table, j: int, sign: int) -> float:
 
 
 def _stranger(known: tuple[Any, ...]) -> Any:
-    if known and isinstance(known[0], int):
+    if known and isinstance(known[0], (int, float)):
         return max(known) + 1
     return max(known, key=len, default="") + "?"
 
 
-def _takes(predictor: Predictor, rows: Table, j: int, category: str | int) -> bool:
+def _takes(predictor: Predictor, rows: Table, j: int, category: Category) -> bool:
     """Whether the model takes a category that the rows do not have."""
     known = rows.categories[j]
     return _accepts(predictor, rows, j, float(len(known)), (*known, category))
 
 
 def _accepts(
-    predictor: Predictor, rows: Table, j: int, code: float, categories: tuple[str | int, ...]
+    predictor: Predictor, rows: Table, j: int, code: float, categories: tuple[Category, ...]
 ) -> bool:
     codes = rows.codes[:1].copy()
     codes[0, j] = code
