@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.errors import LISTED_VIOLATIONS, RowsError, Violation
-from scoring.feature import Feature
+from scoring.feature import Category, Feature
 
 __all__ = ["Violations", "encode_categories", "encode_numbers"]
 
@@ -111,25 +111,22 @@ def encode_categories(
     out: NDArray[np.float64],
     violations: Violations,
     notes: Violations,
-) -> tuple[str | int, ...]:
+) -> tuple[Category, ...]:
     """Fill `out` (n_rows,) with codes; return the categories, with the unseen ones at the end."""
-    kind = int if feature.categories and isinstance(feature.categories[0], int) else str
-    codes = feature.code_of
+    kind, codes = feature.category_type, feature.code_of
     unseen: dict[Any, int] = {}
-    for row, told in enumerate(values):
-        value = told
-        if kind is int and isinstance(told, float) and told.is_integer():
-            value = int(told)  # JSON and pandas write whole numbers both ways
+    for row, given in enumerate(values):
+        value = _of_type(kind, given)
         if _is_missing_scalar(value):
             out[row] = math.nan
             if not feature.allows_missing:
                 violations.add(row, feature.name, "must not be missing")
-        elif type(value) is not kind and not isinstance(value, np.str_):
-            rule = "text" if kind is str else "a whole number"
-            violations.add(row, feature.name, f"must be {rule}, not {_kind_of(value)}")
+        elif type(value) is not kind:
+            rule = f"must be {_TYPES[kind]}, not {_kind_of(value)}"
+            violations.add(row, feature.name, rule)
         elif (code := codes.get(value)) is not None:
             out[row] = code
-        elif feature.allows_unseen and not _holds(feature.category_dtype, told):
+        elif feature.allows_unseen and not _holds(feature.category_dtype, given):
             violations.add(row, feature.name, "must fit the type of the categories")
         elif feature.allows_unseen:
             out[row] = unseen.setdefault(value, len(codes) + len(unseen))
@@ -140,19 +137,41 @@ def encode_categories(
     return feature.categories + tuple(unseen)
 
 
-def _holds(dtype: str | None, value: Any) -> bool:
+_TYPES = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
+
+
+def _of_type(kind: type, value: Any) -> Any:
+    """A value as the categories have it: JSON and pandas write whole numbers both ways."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if kind is int and isinstance(value, float) and value.is_integer():
+        return int(value)
+    if kind is float and type(value) is int and abs(value) <= WHOLE:
+        return float(value)
+    return value
+
+
+def _holds(dtype: str, value: Any) -> bool:
     """Whether a category that training never saw can stand beside those that it saw."""
-    if isinstance(value, str):
+    if isinstance(value, (str, bool, np.bool_)):
+        return True
+    if isinstance(value, float) and not value.is_integer():
         return True
     if isinstance(value, float) and abs(value) > WHOLE:
         return False
-    kind = np.dtype(dtype or "int64")
+    kind = _numpy_dtype(dtype)
     if kind.kind == "f":
         limit = 2 ** (np.finfo(kind).nmant + 1)  # up to here every whole number is one of its own
         return bool(-limit <= value <= limit)
     if kind.kind not in "iu":
         return bool(-(2**63) <= value < 2**63)
     return bool(np.iinfo(kind).min <= value <= np.iinfo(kind).max)
+
+
+def _numpy_dtype(dtype: str) -> np.dtype[Any]:
+    """The NumPy dtype behind pandas' nullable ones (`Int8`) and Arrow's (`int8[pyarrow]`)."""
+    name = dtype.partition("[")[0].lower()
+    return np.dtype({"": "int64", "double": "float64", "float": "float32"}.get(name, name))
 
 
 def _is_missing_scalar(value: Any) -> bool:

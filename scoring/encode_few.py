@@ -76,9 +76,9 @@ class FewRows:
                 return None
             codes[:, j] = values
         for j, feature in self._categories:
-            own = int if feature.categories and isinstance(feature.categories[0], int) else str
             values, may_miss = columns[feature.name], feature.allows_missing
-            found = _encoded_categories(values, own, feature.code_of, may_miss=may_miss)
+            kind, code_of = feature.category_type, feature.code_of
+            found = _encoded_categories(values, kind, code_of, may_miss=may_miss)
             if found is None:
                 return None
             codes[:, j] = found

@@ -198,13 +198,8 @@ def _of_categories(cut: Engineering, examples: Table, j: int) -> NDArray[np.floa
     feature = cut.raw.features[j]
     n = len(feature.categories)
     answers = np.full((n + 2, len(cut.owners)), np.nan)
-    stranger: str | int = STRANGER
-    if isinstance(feature.categories[0], int):
-        stranger = max(int(category) for category in feature.categories) + 1
-    while stranger in feature.categories:
-        stranger = f"{stranger}?"
     known = list(examples.categories)
-    known[j] = (*feature.categories, stranger)
+    known[j] = (*feature.categories, *feature.others((STRANGER, f"{STRANGER}?")))
     rows = Table(examples.codes, tuple(known))
     answers[:n] = _asked(cut, rows, j, np.arange(n, dtype=np.float64))
     if feature.allows_unseen:

@@ -8,9 +8,12 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, Literal
 
-__all__ = ["Feature", "Kind"]
+__all__ = ["Category", "Feature", "Kind"]
 
 Kind = Literal["number", "integer", "boolean", "category"]
+
+Category = str | int | float | bool
+"""A value that a categorical feature counts through; all of one feature are of one type."""
 
 
 @dataclass(frozen=True)
@@ -18,7 +21,7 @@ class Feature:
     """One raw feature.
 
     `dtype` is the pandas dtype that training had, `categories` the values that training is known to
-    have held, and `missing_none` tells whether a missing category is None rather than NaN. Of a
+    have held, and `missing_none` tells whether a missing object is None rather than NaN. Of a
     pandas categorical, `category_dtype` and `ordered` are what training had.
     `allows_missing`, `allows_unseen`, and `limit` and `lowest`, the largest and the least number,
     are those of the model, found at distillation. An open category is one that no list is complete
@@ -30,7 +33,7 @@ class Feature:
     dtype: str = "float64"
     minimum: float | None = None
     maximum: float | None = None
-    categories: tuple[str | int, ...] = ()
+    categories: tuple[Category, ...] = ()
     allows_missing: bool = False
     allows_unseen: bool = False
     missing_none: bool = False
@@ -47,11 +50,24 @@ class Feature:
 
     @property
     def missing(self) -> float | None:
-        """What stands for a missing category when the model is called."""
+        """What stands for a missing object when the model is called."""
         return None if self.missing_none else math.nan
 
     @cached_property
-    def code_of(self) -> dict[str | int, int]:
+    def category_type(self) -> type:
+        """The type that all categories have."""
+        return type(self.categories[0]) if self.categories else str
+
+    def others(self, texts: tuple[str, ...]) -> tuple[Category, ...]:
+        """Values that are no categories, of their type: those of `texts`, or one number."""
+        if self.category_type is str:
+            return tuple(text for text in texts if text not in self.code_of)
+        if self.category_type is bool:
+            return ()  # true and false are all there is
+        return (max(value for value in self.categories if not isinstance(value, str)) + 1,)
+
+    @cached_property
+    def code_of(self) -> dict[Category, int]:
         """The code of each category that training saw."""
         return {value: code for code, value in enumerate(self.categories)}
 

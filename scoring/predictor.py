@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scoring.errors import ModelError, ParameterError, first_line
 from scoring.network import Network, is_network
 from scoring.schema import FeatureSchema, Names
-from scoring.table import Table, to_array, to_frame
+from scoring.table import Table
 from scoring.texts import encodable
 
 __all__ = [
@@ -80,9 +80,7 @@ class EstimatorModel:
 
     def rows(self, table: Table) -> Any:
         """Return the table as the estimator was trained on it: a DataFrame or an array."""
-        write = to_frame if self.schema.frame else to_array
-        rows: Any = write(table, self.schema.features)
-        return rows
+        return self.schema.written(table)
 
     def outputs(self, table: Table, space: OutputSpace) -> NDArray[np.float64]:
         """Return outputs (n_rows, n_outputs) in an output space."""
@@ -123,8 +121,7 @@ class CallableModel:
 
     def outputs(self, table: Table, space: OutputSpace) -> NDArray[np.float64]:  # noqa: ARG002 one space
         """Return outputs (n_rows, n_outputs)."""
-        write = to_frame if self.schema.frame else to_array
-        return _two_axes(self.function(write(table, self.schema.features)), table.n_rows)
+        return _two_axes(self.function(self.schema.written(table)), table.n_rows)
 
     def predict(self, table: Table) -> None:  # noqa: ARG002 the protocol's signature
         """Return None: a function has no labels of its own."""

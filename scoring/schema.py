@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,29 +16,34 @@ from numpy.typing import NDArray
 from scoring.encode import Violations, encode_categories, encode_numbers
 from scoring.encode_few import FEW, FewRows
 from scoring.errors import ParameterError, RowsError, Violation
-from scoring.feature import Feature, Kind
-from scoring.table import Table
-from scoring.texts import encodable
+from scoring.feature import Category, Feature
+from scoring.frames import frame_of, is_frame
+from scoring.infer import Names, features_of, plain_values, two_dimensional
+from scoring.table import Table, to_array, to_frame, to_polars
 
 __all__ = ["FeatureSchema", "Names", "infer_for", "is_frame"]
 
-Names = Sequence[Any] | NDArray[Any]
-"""Names as people have them: a list, or an array such as scikit-learn's `feature_names`."""
+COMPARED_ROWS = 100
+"""Rows on which a model's answers to a polars and a pandas frame are compared."""
+
+Library = Literal["pandas", "polars"]
 
 
 @dataclass(frozen=True)
 class FeatureSchema:
-    """The features in order, and whether the model was trained on a named frame."""
+    """The features in order, whether the model was trained on a named frame, and on whose."""
 
     features: tuple[Feature, ...]
     frame: bool = False
-    code_tables: tuple[tuple[str | int, ...], ...] = field(init=False, repr=False, compare=False)
+    library: Library = "pandas"
+    code_tables: tuple[tuple[Category, ...], ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "code_tables", tuple(f.categories for f in self.features))
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"features": self.features, "frame": self.frame}
+        state = {"features": self.features, "frame": self.frame}
+        return state if self.library == "pandas" else {**state, "library": self.library}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         for name, value in state.items():
@@ -68,19 +74,20 @@ class FeatureSchema:
         ParameterError
             Duplicate names, a wrong number of names, or a column of a kind that is not supported.
         """
-        named = is_frame(x) and all(isinstance(name, str) for name in x.columns)
-        x = x if is_frame(x) else _two_dimensional(x)
-        _check_shape(x)
-        names = _names(x, names, named=named)
-        columns = [x.iloc[:, j] if is_frame(x) else x[:, j] for j in range(x.shape[1])]
-        return cls(
-            tuple(_infer_feature(n, c) for n, c in zip(names, columns, strict=True)), frame=named
-        )
+        features, named = features_of(x, names)
+        return cls(features, frame=named)
+
+    def written(self, table: Table) -> Any:
+        """Return rows as the model was trained on them: a DataFrame or an array."""
+        if not self.frame:
+            return to_array(table, self.features)
+        return (to_polars if self.library == "polars" else to_frame)(table, self.features)
 
     def encode(self, x: Any) -> Table:
-        """Check rows that come from Python: a DataFrame, an array, a Table, or a list of rows.
+        """Check rows that come from Python: a frame, an array, a Table, or a list of rows.
 
-        A DataFrame's columns are found by name and may stand in any order.
+        A frame's columns are found by name and may stand in any order, whichever library it is of:
+        pandas, polars, pyarrow, or another one with the Arrow PyCapsule or dataframe interface.
 
         Raises
         ------
@@ -89,24 +96,35 @@ class FeatureSchema:
         """
         if isinstance(x, Table):
             return x
-        if is_frame(x) and (self.frame or all(isinstance(n, str) for n in x.columns)):
-            violations, counts = Violations(), Counter(x.columns.tolist())
-            for name in self.names:
-                if counts[name] != 1:
-                    rule = "is missing" if counts[name] == 0 else "appears more than once"
-                    violations.add(None, name, rule)
-            extra = sum(count for name, count in counts.items() if name not in self.names)
-            if extra:
-                violations.add(None, None, f"{extra} columns are not in the schema")
-            violations.raise_if_any()
-            return self.encode_columns({name: _values(x[name]) for name in self.names})
-        rows = x.to_numpy() if is_frame(x) else _two_dimensional(x)
+        if is_frame(x):
+            if self.frame or all(isinstance(name, str) for name in x.columns):
+                return self._by_name(x.columns.tolist(), lambda j: plain_values(x.iloc[:, j]))
+            x = x.to_numpy()
+        elif (other := frame_of(x)) is not None:
+            return self._by_name(other.names, other.values)
+        rows = two_dimensional(x)
         if self._takes_at_a_glance(rows):
             return Table(rows.copy(), self.code_tables)
         if rows.shape[1] != self.n_features:
             rule = f"rows must have {self.n_features} values, not {rows.shape[1]}"
             raise RowsError([Violation(None, None, rule)])
         return self.encode_columns({name: rows[:, j] for j, name in enumerate(self.names)})
+
+    def _by_name(
+        self, given: Sequence[Any], values: Callable[[int], Sequence[Any] | NDArray[Any]]
+    ) -> Table:
+        """Check the columns of a frame: `values` gives one by its place among the names `given`."""
+        violations, counts = Violations(), Counter(given)
+        for name in self.names:
+            if counts[name] != 1:
+                rule = "is missing" if counts[name] == 0 else "appears more than once"
+                violations.add(None, name, rule)
+        extra = sum(count for name, count in counts.items() if name not in self.names)
+        if extra:
+            violations.add(None, None, f"{extra} columns are not in the schema")
+        violations.raise_if_any()
+        place = {name: j for j, name in enumerate(given)}
+        return self.encode_columns({name: values(place[name]) for name in self.names})
 
     def _takes_at_a_glance(self, rows: NDArray[Any]) -> bool:
         """Whether rows are numbers without gaps and every rule is kept, seen without a loop."""
@@ -208,10 +226,43 @@ def infer_for(model: Any, x: Any, names: Names | None = None) -> FeatureSchema:
     if trained_on and (names is not None or schema.frame):
         _check_names(schema.names, trained_on, "features" if names is not None else "x")
     arrays = hasattr(owner, "n_features_in_") and not hasattr(owner, "feature_names_in_")
-    return FeatureSchema(
+    schema = FeatureSchema(
         tuple(replace(feature, allows_missing=True) for feature in schema.features),
         frame=schema.frame and not (arrays and not any(schema.code_tables)),
     )
+    return replace(schema, library="polars") if _needs_polars(model, schema, x) else schema
+
+
+def _needs_polars(model: Any, schema: FeatureSchema, x: Any) -> bool:
+    """Whether a model takes a polars frame, and not the same rows in pandas'.
+
+    Most models take both; a step that calls polars' own methods does not.
+    """
+    if not schema.frame or type(x).__module__.partition(".")[0] != "polars":
+        return False
+    rows = x.head(COMPARED_ROWS)
+    answer = _answer(model, rows)
+    if answer is None:
+        return False
+    in_pandas = _answer(model, schema.written(schema.encode(rows)))
+    return in_pandas is None or not _same(answer, in_pandas)
+
+
+def _answer(model: Any, rows: Any) -> NDArray[Any] | None:
+    """What a model says of a frame, or None where it raises."""
+    ask = getattr(model, "predict_proba", getattr(model, "predict", model))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of whatever it then takes
+            return np.asarray(ask(rows))
+    except Exception:  # noqa: BLE001 whatever a user's model raises is its way of saying no
+        return None
+
+
+def _same(one: NDArray[Any], other: NDArray[Any]) -> bool:
+    if one.dtype.kind == other.dtype.kind == "f":
+        return one.shape == other.shape and np.allclose(one, other, rtol=1e-9, equal_nan=True)
+    return bool(np.array_equal(one, other))
 
 
 def _check_names(names: Sequence[str], trained_on: Sequence[str], argument: str) -> None:
@@ -234,122 +285,3 @@ def _check_names(names: Sequence[str], trained_on: Sequence[str], argument: str)
     told += [f"has {', '.join(extra)} besides"] * bool(extra)
     rule = f"must have the columns that the model was trained on; it {' and '.join(told)}"
     raise ParameterError(argument, rule)
-
-
-def is_frame(x: Any) -> bool:
-    """Whether x is a pandas DataFrame; asks without importing pandas."""
-    return hasattr(x, "iloc") and hasattr(x, "columns")
-
-
-def _check_shape(x: Any) -> None:
-    if not x.shape[1]:
-        raise ParameterError("x", "must have at least one column")
-    if not is_frame(x):
-        return
-    twice = [str(name) for name in dict.fromkeys(x.columns[x.columns.duplicated()])]
-    if twice:
-        rule = f"must not have columns of one name: {', '.join(twice)}"
-        raise ParameterError("x", rule, "Rename them, or drop all but one.")
-
-
-def _two_dimensional(x: Any) -> NDArray[Any]:
-    """Rows as a dense array; SciPy's sparse matrices are written out."""
-    rows = np.asarray(x.toarray() if hasattr(x, "toarray") else x)
-    if rows.ndim != 2:
-        rule = f"must be two-dimensional, not {rows.ndim}-dimensional"
-        raise ParameterError("x", rule, "One row is x[0:1], not x[0].")
-    return rows
-
-
-def _names(x: Any, names: Names | None, *, named: bool) -> list[str]:
-    width = x.shape[1]
-    if isinstance(names, str):
-        raise ParameterError("features", "must be a list of names, not a text")
-    if names is not None and len(names) != width:
-        raise ParameterError("features", f"must name {width} columns, not {len(names)}")
-    own = [str(name) for name in x.columns] if named else [f"feature_{j}" for j in range(width)]
-    chosen = own if names is None else [str(name) for name in names]
-    if named and chosen != own:
-        fix = "Rename the DataFrame's columns, or leave features out."
-        raise ParameterError("features", "must equal the DataFrame's columns", fix)
-    if len(set(chosen)) != width:
-        raise ParameterError("features", "must not repeat a name", "Give every column its own.")
-    if not all(encodable(name) for name in chosen):
-        raise ParameterError("features", "must have names that UTF-8 can write")
-    return chosen
-
-
-def _values(column: Any) -> Sequence[Any] | NDArray[Any]:
-    """A pandas column as plain values."""
-    if getattr(column.dtype, "kind", "O") in "iufb" and column.dtype != object:
-        return np.asarray(column.to_numpy(dtype=np.float64, na_value=np.nan))
-    if str(column.dtype) == "category":  # a list of an Arrow column takes a tenth of a millisecond
-        labels, codes = column.dtype.categories.tolist(), column.array.codes.tolist()
-        return [None if code < 0 else labels[code] for code in codes]
-    return [None if _is_missing(value) else value for value in column.tolist()]
-
-
-def _is_missing(value: Any) -> bool:
-    return value is None or type(value).__name__ == "NAType" or value != value  # noqa: PLR0124 NaN
-
-
-def _infer_feature(name: str, column: Any) -> Feature:
-    dtype = str(column.dtype)
-    kind = getattr(column.dtype, "kind", "O")
-    if kind in "iufb" and column.dtype != object:
-        numbers_ = (
-            np.asarray(column, dtype=np.float64)
-            if isinstance(column, np.ndarray)
-            else column.to_numpy(dtype=np.float64, na_value=np.nan)
-        )
-        seen = numbers_[np.isfinite(numbers_)]
-        if len(seen) < len(numbers_) - np.isnan(numbers_).sum():
-            raise ParameterError(f"column '{name}'", "must not hold infinite values")
-        # An array has one dtype for all its columns, so it says nothing about a single one.
-        frame_kind: Kind = "integer" if kind in "iu" else "boolean" if kind == "b" else "number"
-        return Feature(
-            name,
-            "number" if isinstance(column, np.ndarray) else frame_kind,
-            "float64" if isinstance(column, np.ndarray) else dtype,
-            minimum=float(seen.min()) if len(seen) else None,
-            maximum=float(seen.max()) if len(seen) else None,
-        )
-    values = column.tolist()
-    seen_values = {value for value in values if not _is_missing(value)}
-    own: dict[str, Any] = {}
-    if dtype == "category":
-        seen_values = set(column.dtype.categories)
-        own = {
-            "category_dtype": str(column.dtype.categories.dtype),
-            "ordered": column.dtype.ordered,
-        }
-    types = {type(value) for value in seen_values}
-    if dtype == "category" and types == {float} and all(v.is_integer() for v in seen_values):
-        types = {int}  # what they are written as; the dtype keeps that they were floats
-    if any(value is None for value in values) and any(value != value for value in values):  # noqa: PLR0124 NaN
-        fix = "Write None, or NaN, for all of them."
-        raise ParameterError(f"column '{name}'", "must write missing values in one way", fix)
-    if types == {str} or (types == {int} and dtype == "category"):
-        if types == {str} and not all(map(encodable, seen_values)):
-            raise ParameterError(f"column '{name}'", "must hold text that UTF-8 can write")
-        order = list(column.dtype.categories) if dtype == "category" else sorted(seen_values)
-        order = [int(value) for value in order] if types == {int} else order
-        return Feature(
-            name,
-            "category",
-            dtype,
-            categories=tuple(order),
-            missing_none=any(value is None for value in values),
-            **own,
-        )
-    if (
-        dtype != "category"
-        and types
-        and types <= {int, float, np.float64, np.int64, np.float32, np.int32}
-    ):
-        return _infer_feature(name, np.asarray(values, dtype=np.float64))
-    raise ParameterError(
-        f"column '{name}'",
-        f"must hold numbers, booleans, text or categories; its dtype is {dtype}",
-        "Convert it before training (a date to a number of days, say).",
-    )

@@ -6,6 +6,7 @@ only the call of the model turns codes back into what they stand for.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,9 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.errors import Violation
-from scoring.feature import Feature
+from scoring.feature import Category, Feature
 
-__all__ = ["Table", "to_array", "to_frame"]
+__all__ = ["Table", "to_array", "to_frame", "to_polars"]
+
+_SPARSE = re.compile(r"Sparse\[(\w+), (?:np\.\w+\()?([-+.\w]+)\)?\]")
+_FLAGS = re.compile(r"bool$|Sparse\[bool,")
+_DICTIONARY = re.compile(r"dictionary<values=(\w+), indices=(\w+), ordered=([01])>\[pyarrow\]")
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +37,7 @@ class Table:
     """
 
     codes: NDArray[np.float64]
-    categories: tuple[tuple[str | int, ...], ...]
+    categories: tuple[tuple[Category, ...], ...]
     notes: tuple[Violation, ...] = ()
 
     @property
@@ -81,7 +86,7 @@ def to_array(table: Table, features: Sequence[Feature]) -> NDArray[Any]:
 
     Always a copy: some models work in place (`StandardScaler(copy=False)`).
     """
-    if not any(feature.is_category for feature in features):
+    if not any(feature.is_category or feature.dtype == "object" for feature in features):
         return table.codes.copy()
     rows = np.empty(table.codes.shape, dtype=object)
     for j, feature in enumerate(features):
@@ -96,6 +101,28 @@ def to_frame(table: Table, features: Sequence[Feature]) -> Any:
     return pd.DataFrame({f.name: _series(table, j, f) for j, f in enumerate(features)})
 
 
+def to_polars(table: Table, features: Sequence[Feature]) -> Any:
+    """Rows as a polars DataFrame, for models that take nothing else."""
+    import polars as pl
+
+    columns = {}
+    for j, feature in enumerate(features):
+        values = pl.Series(_column(table, j, feature).tolist()).fill_nan(None)
+        columns[feature.name] = values.cast(_polars_dtype(feature, table.categories[j]))
+    return pl.DataFrame(columns)
+
+
+def _polars_dtype(feature: Feature, categories: Sequence[Category]) -> Any:
+    import polars as pl
+
+    if feature.dtype == "category":
+        return pl.Enum(categories) if feature.ordered else pl.Categorical
+    if feature.dtype == "object":
+        return {"boolean": pl.Boolean, "category": pl.String}.get(feature.kind, pl.Float64)
+    name = "Boolean" if feature.dtype == "bool" else feature.dtype.title().replace("Ui", "UI")
+    return getattr(pl, name)
+
+
 def _series(table: Table, j: int, feature: Feature) -> Any:
     import pandas as pd
 
@@ -105,17 +132,45 @@ def _series(table: Table, j: int, feature: Feature) -> Any:
         if feature.category_dtype:  # boosting libraries look at it
             values = values.astype(feature.category_dtype)
         return pd.Categorical.from_codes(codes, categories=values, ordered=feature.ordered)
-    if feature.dtype == "bool" and np.isnan(table.codes[:, j]).any():
+    if _FLAGS.match(feature.dtype) and np.isnan(table.codes[:, j]).any():
         raise ValueError("a column of booleans has no missing values")  # pandas would write True
-    return pd.Series(_column(table, j, feature), dtype=feature.dtype)
+    return pd.Series(_column(table, j, feature), dtype=_pandas_dtype(feature.dtype))
+
+
+def _pandas_dtype(name: str) -> Any:
+    """The dtype that has a name, also where pandas itself does not read what it wrote."""
+    import pandas as pd
+
+    if sparse := _SPARSE.fullmatch(name):
+        flags = {"True": True, "False": False}
+        fill = flags[sparse[2]] if sparse[2] in flags else float(sparse[2])
+        return pd.SparseDtype(sparse[1], np.dtype(sparse[1]).type(fill))
+    if dictionary := _DICTIONARY.fullmatch(name):
+        import pyarrow as pa
+
+        values, index = (pa.type_for_alias(alias) for alias in dictionary.group(1, 2))
+        return pd.ArrowDtype(pa.dictionary(index, values, dictionary[3] == "1"))
+    return name
 
 
 def _column(table: Table, j: int, feature: Feature) -> NDArray[Any]:
     """One column (n_rows,) as training saw it."""
     codes = table.codes[:, j]
-    if not feature.is_category:
+    if feature.is_category:
+        return _objects(table.categories[j], codes, feature.missing)
+    if feature.dtype != "object":
         return codes
-    values = np.empty(len(table.categories[j]) + 1, dtype=object)
-    values[:-1] = table.categories[j]
-    values[-1] = feature.missing  # index -1 is where the missing ones point
+    if feature.kind == "boolean":
+        return _objects((False, True), codes, feature.missing)
+    numbers = codes.astype(object)
+    numbers[np.isnan(codes)] = feature.missing
+    return numbers
+
+
+def _objects(
+    listed: Sequence[Category], codes: NDArray[np.float64], missing: float | None
+) -> NDArray[Any]:
+    """What codes (n_rows,) stand for; a missing one is the last, where index -1 points."""
+    values = np.empty(len(listed) + 1, dtype=object)
+    values[:-1], values[-1] = listed, missing
     return values[np.nan_to_num(codes, nan=-1).astype(np.intp)]

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from scoring.errors import ParameterError
-from scoring.schema import is_frame
+from scoring.forms.refused import first_line
+from scoring.frames import column_names
 
 __all__ = ["with_transformations"]
 
@@ -168,7 +169,8 @@ def _check_fitted(steps: Sequence[_Step]) -> None:
 
 def _check_columns(wanted: Sequence[Any], examples: Any) -> None:
     """Name every column that the examples lack."""
-    names = set(examples.columns) if is_frame(examples) else set(range(np.shape(examples)[1]))
+    named = column_names(examples)
+    names = set(range(np.shape(examples)[1]) if named is None else named)
     missing = [str(name) for name in dict.fromkeys(wanted) if name not in names]
     if missing:
         rule = f"must name columns of initialization_examples, which lack {', '.join(missing)}"
@@ -178,9 +180,9 @@ def _check_columns(wanted: Sequence[Any], examples: Any) -> None:
 def _check_width(head: Any, model: Any, examples: Any) -> None:
     """Transform a few examples, and see whether the model takes as many columns."""
     trained_on = getattr(head, "feature_names_in_", None)
-    if trained_on is not None and is_frame(examples):
+    if trained_on is not None and column_names(examples) is not None:
         _check_columns(list(trained_on), examples)
-    some = examples.iloc[:TRIED_ROWS] if is_frame(examples) else examples[:TRIED_ROWS]
+    some = examples.iloc[:TRIED_ROWS] if hasattr(examples, "iloc") else examples[:TRIED_ROWS]
     width = _tried(lambda: head.transform(some)).shape[1]
     wanted = getattr(model, "n_features_in_", width)
     if width != wanted:
@@ -194,6 +196,7 @@ def _tried(call: Any) -> Any:
     try:
         return call()
     except Exception as error:
-        rule = f"must take initialization_examples; they raised {type(error).__name__}"
+        said = f"{type(error).__name__}: {first_line(error)}".rstrip(".")
+        rule = f"must take initialization_examples; they raised {said}"
         fix = "Pass rows as the transformers were fitted to."
         raise ParameterError("transformations", rule, fix) from error

@@ -174,6 +174,8 @@ def _check_schema(schema: FeatureSchema) -> None:
         kinds = {type(category) for category in feature.categories}
         if len(set(feature.categories)) < len(feature.categories) or len(kinds) > 1:
             raise Unsound(f"the categories of {feature.name!r} repeat, or mix text and numbers")
+        if kinds == {float} and not np.isfinite(feature.categories).all():
+            raise Unsound(f"the categories of {feature.name!r} are not finite")
         if feature.is_category != bool(feature.categories):
             raise Unsound(f"{feature.name!r} has categories, or lacks them, against its kind")
         ends = [end for end in (feature.minimum, feature.maximum) if end is not None]

@@ -11,6 +11,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -62,10 +63,10 @@ def _with_categories(feature: Feature, lineage: Lineage | None, j: int) -> Featu
     if not feature.is_category:
         return feature
     lists = [] if lineage is None else [v for v in lineage.vocabularies if v.feature == j]
-    learnt = [values for values in (_like(feature, v) for v in lists) if values is not None]
+    learnt = {v: values for v in lists if (values := _like(feature, v)) is not None}
     is_open = lineage is None or j in lineage.opened or len(learnt) < len(lists) or not lists
-    strict = [set(values) for values, v in zip(learnt, lists, strict=False) if v.strict]
-    known = dict.fromkeys([*feature.categories, *(value for each in learnt for value in each)])
+    strict = [set(values) for v, values in learnt.items() if v.strict]
+    known = dict.fromkeys(chain(feature.categories, *learnt.values()))
     if strict:
         taken = set.intersection(*strict)
         known = {value: None for value in known if value in taken} or known
@@ -80,12 +81,15 @@ def _with_categories(feature: Feature, lineage: Lineage | None, j: int) -> Featu
 
 def _like(feature: Feature, learnt: Vocabulary) -> tuple[Any, ...] | None:
     """An encoder's values as the feature has its categories; None where they are of other kinds."""
-    kind = type(feature.categories[0])
-    values = [
-        int(value) if kind is int and isinstance(value, float) and value.is_integer() else value
-        for value in learnt.values
-    ]
-    return tuple(values) if all(type(value) is kind for value in values) else None
+    kind = feature.category_type
+    values = tuple(_cast(value, kind) for value in learnt.values)
+    return values if all(type(value) is kind for value in values) else None
+
+
+def _cast(value: Any, kind: type) -> Any:
+    """A whole number as a float or an integer, whichever the others are; else the value itself."""
+    whole = type(value) is int or (type(value) is float and value.is_integer())
+    return kind(value) if whole and kind in {int, float} else value
 
 
 def _writes_none(feature: Feature, lists: Sequence[Vocabulary]) -> bool:

@@ -50,7 +50,7 @@ def edge_rows(schema: FeatureSchema, background: Background) -> Table:
     widest = max(map(len, ends))
     rows.append(np.column_stack([np.resize(values, widest) for values in ends]))
     categories = tuple(
-        (*f.categories, *_strangers(f)) if f.is_category else () for f in schema.features
+        (*f.categories, *f.others(STRANGERS)) if f.is_category else () for f in schema.features
     )
     return Table(np.concatenate(rows), categories)
 
@@ -92,7 +92,7 @@ def _sides(thresholds: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _edges(feature: Feature) -> NDArray[np.float64]:
     if feature.is_category:
-        n_unseen = len(_strangers(feature)) if feature.allows_unseen else 0
+        n_unseen = len(feature.others(STRANGERS)) if feature.allows_unseen else 0
         values = [float(code) for code in range(len(feature.categories) + n_unseen)]
     elif feature.kind == "boolean":
         values = [0.0, 1.0]
@@ -103,9 +103,3 @@ def _edges(feature: Feature) -> NDArray[np.float64]:
         if feature.kind == "number":
             values += [np.nextafter(low, -np.inf), np.nextafter(high, np.inf)]
     return np.array([*values, *([np.nan] if feature.allows_missing else [])])
-
-
-def _strangers(feature: Feature) -> tuple[str | int, ...]:
-    if isinstance(feature.categories[0], int):
-        return (max(int(category) for category in feature.categories) + 1,)
-    return tuple(text for text in STRANGERS if text not in feature.categories)

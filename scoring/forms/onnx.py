@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.errors import ArtifactUnsupported, ModelError, ParameterError
+from scoring.feature import Category
 from scoring.forms.edges import STRANGER
 from scoring.forms.onnx_check import parse
 from scoring.forms.refused import first_line
@@ -181,7 +182,7 @@ def _number(kind: str) -> type[np.generic]:
 
 
 def _column(
-    codes: NDArray[np.float64], categories: tuple[str | int, ...], kind: str, n_known: int
+    codes: NDArray[np.float64], categories: tuple[Category, ...], kind: str, n_known: int
 ) -> NDArray[Any]:
     """One feature (n_rows,); a missing text is `nan`, which is what skl2onnx compares it with.
 

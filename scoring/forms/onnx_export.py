@@ -67,8 +67,9 @@ def _inputs(schema: FeatureSchema, precision: str, shape: str) -> list[tuple[str
     def kind(feature: Feature) -> Any:
         if not feature.is_category:
             return number([None, 1])
-        whole = isinstance(feature.categories[0], int)
-        return (types.Int64TensorType if whole else types.StringTensorType)([None, 1])
+        if feature.category_type is str:
+            return types.StringTensorType([None, 1])
+        return number([None, 1]) if feature.category_type is float else types.Int64TensorType([None, 1])
 
     return [(feature.name, kind(feature)) for feature in schema.features]
 
