@@ -61,7 +61,7 @@ def tensor_options(
         names = ", ".join(_FOR_TENSORS)
         raise BadOption(f"The options of infer are {names}; outputs say what is answered.")
     pairs += ((name, value) for name, value in parameters.items() if name in wanted)
-    given = dict(pairs)
+    given: dict[str, Any] = dict(pairs)
     if len(given) < len(pairs):
         raise BadOption("The parameters and the query must give each option once.")
     deadline = given.get("deadline_ms")
