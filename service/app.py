@@ -19,6 +19,7 @@ from service.drift_files import DriftFiles
 from service.drift_metrics import DriftCollector
 from service.engine import Engine
 from service.gate import Gate
+from service.head import HeadAsGet
 from service.jobs import Jobs, open_store
 from service.keys import KeyRing
 from service.limits import Limits
@@ -39,6 +40,7 @@ from service.routes import (
     open_inference,
     schema,
     score,
+    v2_extensions,
 )
 from service.routes import metrics as metrics_route
 from service.routes import models as models_route
@@ -98,6 +100,7 @@ def create_app(
     app.include_router(explanations.router(jobs))
     app.include_router(mlflow.router(exchange, app.version))
     app.include_router(kserve_v1.router(exchange))
+    app.include_router(v2_extensions.router(exchange))  # before a model's name may be `stats`
     app.include_router(open_inference.router(exchange, app.version))
     app.include_router(schema.router(models))
     app.include_router(models_route.router(models))
@@ -121,6 +124,7 @@ def _jobs(settings: Settings, metrics: Metrics, at_a_time: int) -> Jobs:
 
 def _surround(app: FastAPI, settings: Settings, metrics: Metrics, drain: Drain) -> None:
     """Put around the routes what every request passes; the last is the first that it meets."""
+    app.add_middleware(HeadAsGet)
     app.add_middleware(Limits, settings=settings, drain=drain)
     app.add_middleware(Auth, keys=_keys(settings))
     if settings.cors_origin:

@@ -11,6 +11,7 @@ __all__ = ["PROBES", "Auth"]
 
 PROBES = frozenset(
     {
+        "/",
         "/health",
         "/health/live",
         "/health/ready",

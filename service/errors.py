@@ -32,6 +32,7 @@ __all__ = [
     "BrokenBody",
     "BrokenEncoding",
     "DecodedTooLarge",
+    "NotOffered",
     "Overloaded",
     "Refusal",
     "ReloadRefused",
@@ -225,6 +226,12 @@ class AdminOff(Refusal):
         super().__init__("Administration is off, because no API keys are configured.")
 
 
+class NotOffered(Refusal):
+    """A call of a protocol that its other servers answer, and this one does not."""
+
+    status, code = 501, "not_implemented"
+
+
 class ReloadRefused(Refusal):
     """A model cannot be loaded again; the one that was there stays."""
 
@@ -247,8 +254,11 @@ async def _answer(request: Request, exc: Exception) -> Response:
             return _response(request_id, 422, "schema_violations", message, exc)
         case HTTPException():
             status = HTTPStatus(exc.status_code)
-            code = status.phrase.lower().replace(" ", "_")
-            headers = exc.headers if status != HTTPStatus.METHOD_NOT_ALLOWED else _allowed(request)
+            code, headers = status.phrase.lower().replace(" ", "_"), exc.headers
+            if status == HTTPStatus.METHOD_NOT_ALLOWED:
+                headers = _allowed(request)
+                if request.method == "OPTIONS":
+                    return Response(status_code=HTTPStatus.NO_CONTENT, headers=headers)
             return _response(request_id, status, code, status.description, headers=headers)
     raise exc
 
@@ -256,12 +266,13 @@ async def _answer(request: Request, exc: Exception) -> Response:
 def _allowed(request: Request) -> dict[str, str]:
     """The methods of every route of a path; the router tells those of the first."""
     routes = request.app.routes
-    found = [
+    found = {
         method
-        for method in sorted(METHODS)
+        for method in METHODS
         if any(r.matches({**request.scope, "method": method})[0] is Match.FULL for r in routes)
-    ]
-    return {"Allow": ", ".join(found)}
+    }
+    found |= {"OPTIONS", "HEAD"} if "GET" in found else {"OPTIONS"}
+    return {"Allow": ", ".join(sorted(found))}
 
 
 def refused(request_id: str, refusal: Refusal) -> Response:

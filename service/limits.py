@@ -29,7 +29,7 @@ from service.settings import Settings
 
 __all__ = ["Limits", "is_probe", "read_body"]
 
-PROBES = frozenset({"/health", "/metrics", "/ping", "/version"})
+PROBES = frozenset({"/", "/health", "/metrics", "/ping", "/version"})
 
 OPEN_BYTES = 32 * 1024
 """What a request takes beside its body: its connection, its headers, and the state of its tasks."""

@@ -83,7 +83,7 @@ class Record:
     @property
     def route(self) -> str:
         """The route's template: paths come from clients and would make endless labels."""
-        return getattr(self.scope.get("route"), "path", "other")
+        return getattr(self.scope.get("route"), "path_format", "other")
 
     @property
     def method(self) -> str:

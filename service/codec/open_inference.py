@@ -55,6 +55,7 @@ EXPLAINED = ("local_importance_values", "base_values", "standard_errors", "addit
 """Outputs that an explanation is needed for."""
 
 _MATRIX = "rows"
+_REGION = "shared_memory_region"
 _LONGEST_ID = 128
 Elements = list[Any] | NDArray[Any]
 
@@ -124,7 +125,7 @@ def read_infer(
         broken("the body must be an object that does not repeat a key")
     tensors = _tensors(content.get("inputs"), raw, schema.n_features, max_rows)
     parameters = dict(_parameters(content, "the request"))
-    all_binary = parameters.pop("binary_data_output", False) is True
+    all_binary = _flag(parameters.pop("binary_data_output", None), "binary_data_output")
     return InferRequest(
         rows=checked(_columns(tensors, schema, max_rows), schema),
         outputs=_outputs(content.get("outputs"), binary=all_binary),
@@ -177,11 +178,20 @@ def _outputs(given: Any, *, binary: bool) -> tuple[Output, ...]:
 
 
 def _output(given: dict[str, Any], *, binary: bool) -> Output:
+    """One output. Parameters of other servers are passed over, unless they ask for another form."""
     parameters = _parameters(given, "an output")
-    wants = parameters.get("binary_data", binary)
-    if not isinstance(wants, bool) or parameters.keys() - {"binary_data"}:
-        raise BadOption("The parameters of an output may hold binary_data only, true or false.")
-    return Output(given["name"], wants)
+    if parameters.get("classification") or _REGION in parameters:
+        raise BadOption("Outputs come as tensors in the answer, not as classes or in a region.")
+    return Output(
+        given["name"], _flag(parameters.get("binary_data"), "binary_data", default=binary)
+    )
+
+
+def _flag(given: Any, name: str, *, default: bool = False) -> bool:
+    """A parameter that is true or false; null is as good as not given."""
+    if given is not None and not isinstance(given, bool):
+        raise BadOption(f"The parameter {name} must be true or false.")
+    return default if given is None else given
 
 
 def _one_of(names: Sequence[str]) -> str:
@@ -197,7 +207,11 @@ def _tensors(given: Any, raw: bytes, n_features: int, max_rows: int) -> list[_Te
     violations, tensors, start = Violations(), [], 0
     for place, tensor in enumerate(given):
         size = _binary_size(tensor)
-        found = _tensor(tensor, None if size is None else raw[start : start + size], max_rows)
+        found: _Tensor | str
+        if isinstance(size, str):
+            found, size = size, None
+        else:
+            found = _tensor(tensor, None if size is None else raw[start : start + size], max_rows)
         start += size or 0
         if isinstance(found, str):
             violations.add(None, None, f"input {place} (counted from 0) {found}")
@@ -210,11 +224,19 @@ def _tensors(given: Any, raw: bytes, n_features: int, max_rows: int) -> list[_Te
     return tensors
 
 
-def _binary_size(tensor: Any) -> int | None:
-    """How many bytes of a tensor come after the JSON; None where its data is in it."""
+def _binary_size(tensor: Any) -> int | str | None:
+    """How many bytes of a tensor come after the JSON, None where its data is in it; or the rule."""
     parameters = tensor.get("parameters") if isinstance(tensor, dict) else None
-    size = parameters.get("binary_data_size") if isinstance(parameters, dict) else None
-    return size if type(size) is int and size >= 0 else None
+    if parameters is None:
+        return None
+    if not isinstance(parameters, dict) or isinstance(parameters, RepeatedKeys):
+        return "must have parameters that are an object that repeats no key"
+    size = parameters.get("binary_data_size")
+    if size is None and _REGION in parameters:
+        return "must be in the request: shared memory is not read"
+    if size is None or (type(size) is int and size >= 0):
+        return size
+    return "must have a binary_data_size that is a number of bytes"
 
 
 def _tensor(given: Any, raw: bytes | None, max_rows: int) -> _Tensor | str:

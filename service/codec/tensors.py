@@ -66,7 +66,8 @@ def from_binary(datatype: str, raw: bytes, n_elements: int) -> list[Any] | NDArr
     if datatype == "BOOL":
         flags = np.frombuffer(raw, np.uint8)
         return None if (flags > 1).any() else flags.astype(bool).tolist()
-    return np.frombuffer(raw, dtype)
+    elements = np.frombuffer(raw, dtype)
+    return elements.astype(np.float64) if datatype in _FLOATS else elements  # NaN of one kind
 
 
 def _texts(raw: bytes, n_elements: int) -> list[str] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -14,7 +14,9 @@ __all__ = [
     "INFER",
     "INSTANCES",
     "INVOCATION",
+    "AliveDocument",
     "ExplanationsDocument",
+    "IndexedModelDocument",
     "InferDocument",
     "LiveDocument",
     "ModelsDocument",
@@ -48,6 +50,21 @@ class ModelsDocument(BaseModel):
     """The models that are served."""
 
     models: list[str]
+
+
+class AliveDocument(BaseModel):
+    """That the process answers, as KServe's first protocol says it."""
+
+    status: Literal["alive"]
+
+
+class IndexedModelDocument(BaseModel):
+    """One of the models, as Triton lists them."""
+
+    name: str
+    version: str
+    state: Literal["READY"]
+    reason: str
 
 
 class ReadyModelDocument(BaseModel):

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from service.errors import BadOption
-from service.options import Choices, Options, options_of
+from service.options import KNOWN, Choices, Options, options_of
 
 __all__ = ["options_from", "tensor_options"]
 
 _FOR_TENSORS = ("output_space", "deadline_ms", "baseline")
-_TRITONS_OWN = ("priority", "timeout")  # about its queue, which is not ours
+_OF_SCORE = {*KNOWN} - {*_FOR_TENSORS}
 
 
 def options_from(
@@ -47,17 +47,23 @@ def tensor_options(
 ) -> dict[str, Any]:
     """Return the options of a request whose `outputs` say what is answered, and in what shape.
 
+    Clients send parameters of many servers (`content_type`, `sequence_id`, `priority`): those that
+    are not options of ours are passed over.
+
     Raises
     ------
     BadOption
-        Others than these.
+        One given twice, one of `/score` only, or another name in the query.
     """
-    pairs = [*query, *((n, value) for n, value in parameters.items() if n not in _TRITONS_OWN)]
-    given = dict(pairs)
-    if len(given) < len(pairs) or given.keys() - {*_FOR_TENSORS}:
-        raise BadOption(
-            f"The parameters and the query may hold {', '.join(_FOR_TENSORS)} only, each once."
-        )
+    pairs = [*query]
+    wanted = {*_FOR_TENSORS}
+    if dict(pairs).keys() - wanted or parameters.keys() & _OF_SCORE:
+        names = ", ".join(_FOR_TENSORS)
+        raise BadOption(f"The options of infer are {names}; outputs say what is answered.")
+    pairs += ((name, value) for name, value in parameters.items() if name in wanted)
+    given: dict[str, Any] = dict(pairs)
+    if len(given) < len(pairs):
+        raise BadOption("The parameters and the query must give each option once.")
     deadline = given.get("deadline_ms")
     try:  # a query has text where the parameters have a number
         number = float(deadline) if isinstance(deadline, str) else deadline

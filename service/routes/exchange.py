@@ -11,7 +11,7 @@ from fastapi import Request
 from service import codec
 from service.drain import Drain
 from service.engine import Engine
-from service.errors import ShuttingDown
+from service.errors import ShuttingDown, UnknownModel
 from service.limits import read_body
 from service.models import Models
 from service.options import Options
@@ -42,6 +42,18 @@ class Exchange:
         """
         if self.drain.draining:
             raise ShuttingDown
+
+    def named(self, name: str, version: str | None = None) -> Scorer:
+        """Return a model by its name and, if one is wanted, its version.
+
+        Raises
+        ------
+        UnknownModel
+        """
+        scorer = self.models.pick(name)
+        if version not in {None, scorer.model["version"]}:
+            raise UnknownModel
+        return scorer
 
     async def body(self, request: Request) -> bytes:
         """Read the body, within its limit."""

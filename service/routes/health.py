@@ -16,13 +16,11 @@ def router(models: Models, drain: Drain) -> APIRouter:
     """`GET /health/live` and `GET /health/ready`."""
     routes = APIRouter(prefix="/health", tags=["health"])
 
-    @routes.head("/live", include_in_schema=False)
     @routes.get("/live")
     async def live() -> dict[str, str]:
         """Answer as long as the process can."""
         return {"status": "live"}
 
-    @routes.head("/ready", include_in_schema=False)
     @routes.get("/ready", responses=responses(503))
     async def ready() -> dict[str, str | list[str]]:
         """Answer once every model is loaded and has scored its sample, until SIGTERM."""

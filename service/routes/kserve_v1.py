@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
+from starlette.convertors import Convertor, register_url_convertor
 
 from service import codec
 from service.codec.kserve_v1 import read_instances, to_explanations
@@ -11,6 +12,7 @@ from service.documents import responses
 from service.errors import BadOption
 from service.protocols.documents import (
     INSTANCES,
+    AliveDocument,
     ExplanationsDocument,
     ModelsDocument,
     PredictionsDocument,
@@ -22,9 +24,25 @@ from service.routes.exchange import Exchange
 __all__ = ["router"]
 
 
+class _ModelName(Convertor[str]):
+    """A part of a path that may be a model's name: what has a colon asks for something of it."""
+
+    regex = "[^/:]+"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+_MODELS = "/v1/models"
+register_url_convertor("model_name", _ModelName())
+
+
 def router(exchange: Exchange) -> APIRouter:
-    """`/v1/models`, `/v1/models/{name}`, and that with `:predict` and `:explain`."""
-    routes = APIRouter(prefix="/v1/models", tags=["kserve v1"])
+    """`/`, `/v1/models`, `/v1/models/{name}`, and that with `:predict` and `:explain`."""
+    routes = APIRouter(tags=["kserve v1"])
     refusals = responses(400, 404, 408, 422, 504)
 
     async def respond(name: str, request: Request, *, explain: bool) -> Response:
@@ -46,13 +64,18 @@ def router(exchange: Exchange) -> APIRouter:
             content = await exchange.write(to_predictions, scored)
         return Response(content, media_type="application/json")
 
-    @routes.get("", response_model=ModelsDocument)
+    @routes.get("/", response_model=AliveDocument)
+    async def alive() -> dict[str, str]:
+        """Answer as long as the process can."""
+        return {"status": "alive"}
+
+    @routes.get(_MODELS, response_model=ModelsDocument)
     async def models() -> dict[str, list[str]]:
         """List the models."""
         return {"models": list(exchange.models)}
 
     @routes.post(
-        "/{name}:predict",
+        f"{_MODELS}/{{name}}:predict",
         response_model=PredictionsDocument,
         responses=refusals,
         openapi_extra=INSTANCES,
@@ -62,7 +85,7 @@ def router(exchange: Exchange) -> APIRouter:
         return await respond(name, request, explain=False)
 
     @routes.post(
-        "/{name}:explain",
+        f"{_MODELS}/{{name}}:explain",
         response_model=ExplanationsDocument,
         responses=refusals,
         openapi_extra=INSTANCES,
@@ -71,7 +94,11 @@ def router(exchange: Exchange) -> APIRouter:
         """Predict and explain rows: what `/score` answers, under `explanations`."""
         return await respond(name, request, explain=True)
 
-    @routes.get("/{name}", response_model=ReadyModelDocument, responses=responses(404))
+    @routes.get(
+        f"{_MODELS}/{{name:model_name}}",
+        response_model=ReadyModelDocument,
+        responses=responses(404),
+    )
     async def ready(name: str) -> dict[str, str | bool]:
         """Say that a model can score."""
         exchange.check_ready()

@@ -9,7 +9,6 @@ from fastapi import APIRouter, Request, Response
 
 from service import codec
 from service.codec import open_inference as bodies
-from service.errors import UnknownModel
 from service.protocols.documents import (
     BINARY_ANSWER,
     INFER,
@@ -40,11 +39,7 @@ def router(exchange: Exchange, own_version: str) -> APIRouter:
     """`/v2` and what is under it."""
     routes = APIRouter(prefix="/v2", tags=["open inference protocol"])
 
-    def named(name: str, wanted: str | None = None) -> Scorer:
-        scorer = exchange.models.pick(name)
-        if wanted not in {None, scorer.model["version"]}:
-            raise UnknownModel
-        return scorer
+    named = exchange.named
 
     @routes.get("", response_model=ServerDocument)
     async def server() -> dict[str, Any]:

@@ -16,9 +16,11 @@ import uvicorn
 
 from service.app import create_app
 from service.connection import punctual
+from service.lingering import Lingering
 from service.scorer import Scorer
 from service.settings import Settings
 
+DEFAULT = Lingering()
 JSON = {"content-type": "application/json"}
 SENTINEL = "zq-secret-7731"
 """Whatever a client sends that is refused holds this; no answer may."""
@@ -26,13 +28,15 @@ SENTINEL = "zq-secret-7731"
 
 @contextmanager
 def served(
-    scorers: Mapping[str, Scorer], settings: Settings | None = None
+    scorers: Mapping[str, Scorer],
+    settings: Settings | None = None,
+    lingering: Lingering = DEFAULT,
 ) -> Iterator[httpx.Client]:
     """Serve until the block ends, and give a client."""
     settings = settings or Settings()
     config = uvicorn.Config(
         create_app(settings, scorers),
-        http=punctual(settings.body_seconds),
+        http=punctual(settings.body_seconds, lingering),
         port=0,
         log_config=None,
         access_log=False,

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from service.protocols.documents import (
+    AliveDocument,
     ExplanationsDocument,
     ModelsDocument,
     PredictionsDocument,
@@ -51,6 +52,9 @@ def test_each_model_under_its_name(two):
     ready = two.get("/v1/models/tiny").json()
     assert ready == {"name": "tiny", "ready": True}
     ReadyModelDocument.model_validate(ready, strict=True)
+    alive = two.get("/").json()
+    assert alive == {"status": "alive"}
+    AliveDocument.model_validate(alive, strict=True)
 
 
 def test_the_query_has_options(two):
@@ -95,8 +99,8 @@ def test_refusals(small, verb):
     [
         ("GET", f"/v1/models/{SENTINEL}", 404, "unknown_model"),
         ("POST", "/v1/models/houses", 405, "method_not_allowed"),
-        ("POST", f"/v1/models/houses:{SENTINEL}", 405, "method_not_allowed"),
-        ("GET", "/v1/models/houses:predict", 404, "unknown_model"),
+        ("POST", f"/v1/models/houses:{SENTINEL}", 404, "not_found"),
+        ("GET", "/v1/models/houses:predict", 405, "method_not_allowed"),
         ("GET", "/v1", 404, "not_found"),
     ],
 )

@@ -307,6 +307,10 @@ WRONG_TENSORS = {
     "shared memory": changed(0, data=None, parameters={"shared_memory_region": SENTINEL}),
     "a size that is text": changed(0, data=None, parameters={"binary_data_size": SENTINEL}),
     "a negative size": changed(0, data=None, parameters={"binary_data_size": -1}),
+    "a size that is text beside data": changed(0, parameters={"binary_data_size": SENTINEL}),
+    "a size that is a flag": changed(0, parameters={"binary_data_size": True}),
+    "parameters that are text": changed(0, parameters=SENTINEL),
+    "parameters that are a list": changed(0, parameters=[SENTINEL]),
 }
 
 
@@ -406,11 +410,12 @@ def test_a_header_length_in_the_middle_of_the_json(small):
         asked_for("predict", classification=3),
         asked_for("predict", binary_data=SENTINEL),
         {"outputs": [{"name": "predict", "parameters": [SENTINEL]}]},
+        asked_for("predict", shared_memory_region=SENTINEL),
         {"parameters": SENTINEL},
-        {"parameters": {SENTINEL: 1}},
+        {"parameters": {"binary_data_output": SENTINEL}},
         {"parameters": {"top_k": 1}},
         {"parameters": {"explain": True}},
-        {"parameters": {"sequence_id": 3}},
+        {"parameters": {"baseline": SENTINEL}},
         {"parameters": {"output_space": SENTINEL}},
         {"parameters": {"deadline_ms": SENTINEL}},
         {"id": 7},
@@ -418,7 +423,7 @@ def test_a_header_length_in_the_middle_of_the_json(small):
         {"id": "\ud800"},
         {"id": "a\nb"},
     ],
-    ids=range(20),
+    ids=range(21),
 )
 def test_what_there_is_not_to_ask_for(small, more):
     refused(infer(small, TENSORS | more), 422, "invalid_option")
@@ -431,6 +436,98 @@ def test_options_are_among_the_parameters_or_in_the_query(two):
     assert infer(two, wanted, output_space="probability").status_code == 200
     twice = infer(two, wanted | {"parameters": parameters}, output_space="probability")
     refused(twice, 422, "invalid_option")
+
+
+FOREIGN = {
+    "content_type": "np",
+    "headers": {"x-trace": SENTINEL},
+    "id": SENTINEL,
+    "sequence_id": 3,
+    "sequence_start": True,
+    "priority": 1,
+    "timeout": 9,
+    "triton_enable_empty_final_response": False,
+    SENTINEL: [None, {"deep": 1.5}],
+}
+
+
+def test_parameters_that_are_not_ours_are_passed_over(two):
+    """MLServer's codecs send `content_type` with every request, tensor and output."""
+    wanted = TENSORS | asked_for(*OUTPUTS)
+    foreign = {
+        "parameters": FOREIGN,
+        "inputs": [tensor | {"parameters": FOREIGN} for tensor in TENSORS["inputs"]],
+        **asked_for(*OUTPUTS, **FOREIGN),
+    }
+    answer = infer(two, foreign)
+    assert answer.json() == infer(two, wanted).json()
+    mixed = foreign | {"parameters": FOREIGN | {"output_space": "probability"}}
+    assert infer(two, mixed).json() == answer.json()
+    nothing = [tensor | {"parameters": None} for tensor in TENSORS["inputs"]]
+    assert infer(two, wanted | {"parameters": None, "inputs": nothing}).json() == answer.json()
+    refused(infer(two, wanted, content_type="np"), 422, "invalid_option")
+
+
+def test_parameters_of_binary_tensors_that_are_not_ours(two):
+    body, headers = in_bytes(BINARY)
+    length = int(headers["inference-header-content-length"])
+    content = json.loads(body[:length])
+    for tensor in content["inputs"]:
+        tensor["parameters"] |= FOREIGN
+    head = json.dumps(content | {"parameters": FOREIGN}).encode()
+    headers = {"inference-header-content-length": str(len(head))}
+    answer = infer(two, head + body[length:], headers=headers)
+    assert tensors_of(answer)["predict"].tolist() == ["yes"] * 3
+
+
+def test_requests_as_the_codecs_of_mlserver_write_them(two, numbers):
+    rows = [[5.1, 3.5, 1.4, 0.2], [6.0, 2.5, 4.5, 1.5]]
+    array = {
+        "parameters": {"content_type": "np"},
+        "inputs": [
+            {
+                "name": "input-1",
+                "shape": [2, 4],
+                "datatype": "FP64",
+                "parameters": {"content_type": "np"},
+                "data": [cell for row in rows for cell in row],
+            }
+        ],
+    }
+    answer = infer(numbers, array, "iris")
+    names = [feature["name"] for feature in numbers.get("/schema").json()["features"]]
+    scored = numbers.post("/score", json={"columns": names, "data": rows}).json()
+    assert tensors_of(answer)["predict"].tolist() == scored["predictions"]
+    kinds = {"BYTES": "str", "FP64": "np", "INT64": "np", "BOOL": "np"}
+    frame = {
+        "parameters": {"content_type": "pd"},
+        "inputs": [
+            tensor | {"shape": [3, 1], "parameters": {"content_type": kinds[tensor["datatype"]]}}
+            for tensor in TENSORS["inputs"]
+        ],
+    }
+    assert infer(two, frame).json() == infer(two, TENSORS).json()
+
+
+@pytest.mark.parametrize(("datatype", "dtype"), [("FP16", "<f2"), ("FP32", "<f4"), ("FP64", "<f8")])
+def test_nan_is_a_missing_value_in_tensors_of_every_float(two, datatype, dtype):
+    expected = tensors_of(infer(two, in_tensors(BINARY_ROWS) | asked_for("probabilities")))
+    rooms = np.array([4, np.nan, 2], dtype)
+    body, headers = in_bytes(
+        [("rooms", datatype, [3], rooms.tobytes()) if t[0] == "rooms" else t for t in BINARY],
+        **asked_for("probabilities"),
+    )
+    answers = [infer(two, body, headers=headers)]
+    tensors = in_tensors(BINARY_ROWS) | asked_for("probabilities")
+    for gap in (None, float("nan")):
+        tensors["inputs"][1] |= {"datatype": datatype, "data": [4, gap, 2]}
+        answers.append(infer(two, tensors))
+    for answer in answers:
+        probabilities = tensors_of(answer)["probabilities"]
+        np.testing.assert_array_equal(probabilities, expected["probabilities"])
+    age = np.array([31.5, np.nan, 27.25], dtype).tobytes()  # which may not be missing
+    body, headers = in_bytes([("age", datatype, [3], age), *BINARY[1:]])
+    assert rules(infer(two, body, headers=headers)) == [(1, "age", "must not be missing")]
 
 
 def test_limits_and_broken_bodies(small):

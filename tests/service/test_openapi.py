@@ -22,7 +22,7 @@ from tests.service.documented import Document
 from tests.service.fakes import ROWS
 from tests.service.serving import is_error, unexpected
 
-N_OPERATIONS = 28
+N_OPERATIONS = 31
 N_CASES = 1_200
 
 CONFIG = """
@@ -40,11 +40,6 @@ enabled = false
 "path.name" = ["churn", "iris", "nothing"]
 "path.version" = ["2026.11", "1", "nothing"]
 "path.id" = {ids}
-
-# GET is allowed there: it asks for a model whose name has a colon, of which there is none.
-[[operations]]
-include-path-regex = '^/v1/models/.*:(predict|explain)$'
-checks.allow_header_conformance.enabled = false
 """
 
 # Without keys, administration is off whatever the method.
@@ -74,7 +69,7 @@ def test_every_operation_tells_what_surrounds_it(client):
     assert len(found) == N_OPERATIONS
     for path, _, operation in found:
         answers = operation["responses"]
-        watched = path in {"/health", "/ping", "/version", "/metrics"} or "/health/" in path
+        watched = path in {"/", "/health", "/ping", "/version", "/metrics"} or "/health/" in path
         assert {"200", "500"} <= answers.keys() or {"204", "500"} <= answers.keys()
         assert watched or {"413", "415", "429", "503"} <= answers.keys(), path
         assert (path in PROBES) != ({"401", "403"} <= answers.keys()), path
@@ -156,7 +151,11 @@ def test_null_for_an_option_is_documented(client):
 
 @pytest.mark.parametrize(
     ("path", "methods"),
-    [("/explanations/x", "DELETE, GET"), ("/score", "POST"), ("/health/live", "GET, HEAD")],
+    [
+        ("/explanations/x", "DELETE, GET, HEAD, OPTIONS"),
+        ("/score", "OPTIONS, POST"),
+        ("/health/live", "GET, HEAD, OPTIONS"),
+    ],
 )
 def test_a_method_that_there_is_not_tells_all_that_there_are(client, path, methods):
     answer = client.put(path)

@@ -78,7 +78,7 @@ def test_too_many_rows(small, write):
 @pytest.mark.parametrize(
     ("method", "path", "status", "code"),
     [
-        ("GET", "/", 404, "not_found"),
+        ("GET", "/nothing", 404, "not_found"),
         ("GET", f"/{SENTINEL}", 404, "not_found"),
         ("POST", "/score/", 404, "not_found"),
         ("GET", "/score", 405, "method_not_allowed"),
