@@ -209,11 +209,12 @@ def _check_lines(game: TreeGame) -> None:
 
     So explanations of all rows add up, also of those that the background does not look like.
     """
-    layout, scale = game.layout, game.forest.scale
-    allowed = ADDS_UP * np.abs(game.forest.values / scale).max()
+    layout, forest = game.layout, game.forest
+    allowed = ADDS_UP * np.abs(forest.factors).max()
+    shares = forest.shares[forest.trees[game.tables.tops]]
     for group in range(len(game.tables.tops)):
         values, ends = layout.table(game.tables.entries, group)
-        missing = values.sum(axis=1) - ends[:, : layout.n_factors] / scale
+        missing = values.sum(axis=1) - ends[:, : layout.n_factors] * shares[group]
         if not np.ptp(missing, axis=0).max() <= allowed:
             raise Unsound("a table does not add up")
 
@@ -272,3 +273,17 @@ def check_forest(forest: Forest, n_columns: int, n_outputs: int) -> None:
         raise Unsound("its trees point outside their arrays")
     if not np.isfinite(forest.scale) or forest.scale == 0:
         raise Unsound("its trees have no scale")
+    _check_sections(forest, n_outputs)
+
+
+def _check_sections(forest: Forest, n_outputs: int) -> None:
+    sections, scales = forest.sections, forest.section_scales
+    if sections is None and scales is None:
+        return
+    if sections is None or scales is None or forest.values.shape[1] != n_outputs:
+        raise Unsound("its trees' sections are none")
+    expect(scales, (len(sections), 2), "the scales of its trees' sections")
+    if sections.ndim != 1 or not _within(sections, forest.n_trees + 1, 1):
+        raise Unsound("its trees' sections are none")
+    if int(sections.sum()) != forest.n_trees or (scales[:, 0] == 0).any():
+        raise Unsound("its trees' sections are none")

@@ -113,7 +113,7 @@ def _thresholds(forest: Forest, column: int) -> NDArray[np.float64]:
     of_sets = nodes & (forest.set_of != NO_SET)
     found = [forest.thresholds[nodes & ~of_sets]]
     if of_sets.any():
-        codes = np.arange(1.0, forest.sets.shape[1] + 1)
+        codes = np.arange(0.0, forest.sets.shape[1] + 1)
         found += [np.array([-1.0]), np.nextafter(codes, -np.inf)]
     if forest.zero_is_missing is not None and forest.zero_is_missing[nodes].any():
         found.append(np.array([np.nextafter(-TINY, -np.inf), TINY]))

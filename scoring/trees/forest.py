@@ -44,7 +44,7 @@ class Tree:
     values : float64 (n_nodes, n_values), what a leaf answers.
     output : the first output that the values are added to.
     sets : per node that tests a category, bool (n_codes,): which codes go left. Others, gaps among
-        them, go where gaps go.
+        them, go where gaps go (or left, see `Forest.strangers_left`).
     zero_is_missing : nodes that take zero for a gap, bool (n_nodes,).
     """
 
@@ -95,6 +95,12 @@ class Forest:
     base : float64 (n_outputs,), what is added to the leaves.
     scale : what the sum of the leaves is divided by.
     rounding : what is done to numbers before they are compared.
+    missing : a number that stands for a gap besides NaN, as it is compared.
+    strangers_left : whether codes that no set knows go left, and not where gaps go.
+    sections : int64 (n_sections,), how many trees, one section after the other, are added up before
+        sections are; None where trees are added up at once.
+    section_scales : float64 (n_sections, 2), what a section's sum is divided by, and then
+        multiplied by.
     """
 
     n_trees: int
@@ -110,6 +116,10 @@ class Forest:
     base: NDArray[np.float64]
     scale: float
     rounding: Rounding
+    missing: float = float("nan")
+    strangers_left: bool = False
+    sections: NDArray[np.int64] | None = None
+    section_scales: NDArray[np.float64] | None = None
 
     @property
     def n_leaves(self) -> int:
@@ -191,12 +201,14 @@ class Forest:
 
     def rounded(self, columns: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return rows as their numbers are compared."""
-        if self.rounding == "none":
-            return columns
         if self.rounding == "tiny":
-            return np.where(np.abs(columns) <= TINY, 0.0, columns)
-        with np.errstate(over="ignore"):  # beyond single precision is beyond every threshold
-            return columns.astype(np.float32).astype(np.float64)
+            columns = np.where(np.abs(columns) <= TINY, 0.0, columns)
+        elif self.rounding == "single":
+            with np.errstate(over="ignore"):  # beyond single precision is beyond every threshold
+                columns = columns.astype(np.float32).astype(np.float64)
+        if np.isnan(self.missing):
+            return columns
+        return np.where(columns == self.missing, np.nan, columns)
 
     def goes_left(self, columns: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Return where rows (n_rows, n_columns) go at every inner node; (n_inner, n_rows)."""
@@ -227,11 +239,18 @@ class Forest:
         return bool((self.set_of != NO_SET).any())
 
     def _in_sets(self, nodes: NDArray[np.int64], codes: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Whether codes (n_nodes, n) are in the nodes' sets; what no set knows is a gap."""
-        known = (codes > -1) & (codes < self.sets.shape[1])
+        """Whether codes (n_nodes, n) are in the nodes' sets; what no set knows is a gap.
+
+        XGBoost, where strangers go left, takes what is below zero for one.
+        """
+        above = codes >= 0 if self.strangers_left else codes > -1
+        known = above & (codes < self.sets.shape[1])
         numbers = np.where(known, codes, 0).astype(np.intp)  # towards zero, as the libraries do
         inside = self.sets[self.set_of[nodes, np.newaxis], numbers]
-        return np.where(known, inside, self.missing_left[nodes, np.newaxis])
+        elsewhere = self.missing_left[nodes, np.newaxis]
+        if self.strangers_left:
+            elsewhere = elsewhere | ~np.isnan(codes)
+        return np.where(known, inside, elsewhere)
 
     def reached(self, columns: NDArray[np.float64]) -> NDArray[np.int64]:
         """Return the leaf that rows reach in each tree; int64 (n_trees, n_rows).
@@ -253,25 +272,64 @@ class Forest:
 
     def answers(self, columns: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return what the trees add up to, (n_rows, n_outputs), added in the trees' order."""
+        every = np.arange(self.n_trees)
+        return self.total(self.values[self.reached(columns).T], self.tree_outputs, every)
+
+    @cached_property
+    def tree_outputs(self) -> NDArray[np.int64]:
+        """The first output that each tree adds to, (n_trees,)."""
         first = np.empty(self.n_trees, dtype=np.int64)
         first[self.trees[~self.is_inner]] = self.outputs
-        return self.total(self.values[self.reached(columns).T], first)
+        return first
 
-    def total(self, values: NDArray[np.float64], outputs: NDArray[np.int64]) -> NDArray[np.float64]:
+    @cached_property
+    def factors(self) -> NDArray[np.float64]:
+        """What leaves add to the outputs from their own on, (n_leaves, n_values)."""
+        return self.values * self.shares[self.trees[~self.is_inner], np.newaxis]
+
+    @cached_property
+    def shares(self) -> NDArray[np.float64]:
+        """What trees' values are multiplied by before they are added up, (n_trees,)."""
+        if self.sections is None or self.section_scales is None:
+            return np.full(self.n_trees, 1 / self.scale)
+        scales, weights = self.section_scales.T
+        return (weights / scales / self.scale).repeat(self.sections)
+
+    def total(
+        self,
+        values: NDArray[np.float64],
+        outputs: NDArray[np.int64],
+        trees: NDArray[np.int64],
+    ) -> NDArray[np.float64]:
         """Return what values add up to, (n_rows, n_outputs), added one after the other.
 
         Parameters
         ----------
         values : float64 (n_rows, n_summands, n_values).
         outputs : int64 (n_summands,), the first output that each is added to.
+        trees : int64 (n_summands,), ascending: the trees that they are of.
         """
         n_outputs, n_values = len(self.base), self.values.shape[1]
         total = np.zeros((len(values), n_outputs))
+        if self.sections is not None and self.section_scales is not None:
+            ends = np.searchsorted(trees, np.cumsum(self.sections))
+            for part, (scale, weight) in zip(
+                np.split(values, ends[:-1], axis=1), self.section_scales.tolist(), strict=True
+            ):
+                total += _added(part) / scale * weight
+            return np.asarray(total / self.scale + self.base)
         for output in np.unique(outputs).tolist() if n_outputs > n_values else (0,):
             own = values if n_outputs == n_values else values[:, outputs == output]
-            # A sum of one row would be added in pairs, and differ from that of many.
-            total[:, output : output + n_values] += np.add.accumulate(own, axis=1)[:, -1]
+            total[:, output : output + n_values] += _added(own)
         return np.asarray(total / self.scale + self.base)
+
+
+def _added(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sums (n_rows, n_values) of one summand after the other.
+
+    `sum` would add a single row's in pairs, and differ from that of many rows.
+    """
+    return np.asarray(np.add.accumulate(values, axis=1)[:, -1])
 
 
 def forest_of(
@@ -280,6 +338,8 @@ def forest_of(
     *,
     scale: float = 1.0,
     rounding: Rounding = "none",
+    missing: float = float("nan"),
+    strangers_left: bool = False,
 ) -> Forest:
     """Bring trees into the order of levels."""
     sizes = np.array([len(tree.left) for tree in trees])
@@ -315,6 +375,8 @@ def forest_of(
         base=np.asarray(base, dtype=np.float64),
         scale=float(scale),
         rounding=rounding,
+        missing=missing,
+        strangers_left=strangers_left,
     )
 
 

@@ -215,7 +215,13 @@ class TreeGame:
     def _total(self, lines: NDArray[np.int64]) -> NDArray[np.float64]:
         """The outputs of rows (n_rows, n_outputs): a line ends with the leaf that it reaches."""
         own = self._ends + lines[:, :, np.newaxis]
-        return self.forest.total(self.tables.entries.take(own), self.layout.groups.outputs)
+        values = self.tables.entries.take(own)
+        return self.forest.total(values, self.layout.groups.outputs, self._top_trees)
+
+    @cached_property
+    def _top_trees(self) -> NDArray[np.int64]:
+        """The tree of each group, (n_groups,)."""
+        return self.forest.trees[self.tables.tops]
 
     @cached_property
     def _ends(self) -> NDArray[np.int64]:

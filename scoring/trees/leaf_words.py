@@ -71,7 +71,7 @@ class LeafWords:
         """What leaves answer, (n_trees, n_places), by `leaf_places`."""
         answer = np.zeros((self.forest.n_trees, BIAS + int(self._n_leaves.max(initial=1))))
         place = np.where(self._ranks == 0, 0, BIAS + self._ranks - 1)
-        answer[self._leaf_trees, place] = self.forest.values[:, 0] / self.forest.scale
+        answer[self._leaf_trees, place] = self.forest.factors[:, 0]
         return answer
 
     @cached_property

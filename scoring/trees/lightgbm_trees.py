@@ -7,26 +7,46 @@ from typing import Any
 import numpy as np
 
 from scoring.trees.forest import Forest, Tree, forest_of
+from scoring.trees.unreadable import Unreadable
 
-__all__ = ["booster"]
+__all__ = ["booster", "log_link"]
+
+LOG_LINKS = ("poisson", "gamma", "tweedie")
+"""Objectives whose answer is the exponential function of the margin."""
 
 
-def booster(model: Any) -> Forest | None:
-    """Read a booster; None for trees whose leaves are no constants, and averaged ones."""
-    told = model.dump_model()
-    if told["average_output"] or not told["tree_info"]:
-        return None
+def booster(model: Any, *, averaged: bool) -> Forest:
+    """Read a booster: the rounds that its `predict` uses.
+
+    Parameters
+    ----------
+    averaged : whether a booster that averages its rounds is asked for their mean; its raw scores
+        are their sum.
+
+    Raises
+    ------
+    Unreadable
+        Leaves that are no constants, or no trees.
+    """
+    told = model.dump_model()  # up to the best iteration, as `predict` does it
+    if not told["tree_info"]:
+        raise Unreadable("it has no trees")
     per_round = told["num_tree_per_iteration"]
-    trees = []
-    for number, each in enumerate(told["tree_info"]):
-        tree = _tree(each["tree_structure"], number % per_round)
-        if tree is None:
-            return None
-        trees.append(tree)
-    return forest_of(trees, np.zeros(per_round), rounding="tiny")
+    trees = [
+        _tree(each["tree_structure"], number % per_round)
+        for number, each in enumerate(told["tree_info"])
+    ]
+    scale = len(trees) // per_round if averaged and told["average_output"] else 1
+    return forest_of(trees, np.zeros(per_round), scale=scale, rounding="tiny")
 
 
-def _tree(root: dict[str, Any], output: int) -> Tree | None:
+def log_link(model: Any) -> bool:
+    """Whether a booster answers the exponential function of its margin."""
+    told = str(model.dump_model(num_iteration=1).get("objective", ""))
+    return told.partition(" ")[0] in LOG_LINKS
+
+
+def _tree(root: dict[str, Any], output: int) -> Tree:
     """Nodes are numbered as they are met, a parent before its children."""
     nodes, links = [root], [(-1, -1)]
     waiting = [0]
@@ -34,7 +54,7 @@ def _tree(root: dict[str, Any], output: int) -> Tree | None:
         number = waiting.pop()
         node = nodes[number]
         if "leaf_coeff" in node:
-            return None  # a linear leaf
+            raise Unreadable("its leaves are linear functions")
         if "left_child" in node:
             links[number] = (len(nodes), len(nodes) + 1)
             waiting += links[number]

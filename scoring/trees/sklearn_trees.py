@@ -8,39 +8,61 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.trees.forest import Forest, Tree, forest_of
+from scoring.trees.unreadable import Unreadable
 
 __all__ = ["boosted", "hist_boosted", "one_tree", "voting"]
 
 MOST_CODES = 256
 """Categories that HistGradientBoosting can tell apart."""
 
+ASKED = 1000
+"""Rows on which a start is asked whether it is the same for all."""
 
-def one_tree(estimator: Any, *, classification: bool) -> Forest | None:
+
+def one_tree(estimator: Any, *, classification: bool) -> Forest:
     """Read a DecisionTree or an ExtraTree."""
     return _averaged([estimator], classification=classification)
 
 
-def voting(estimator: Any, *, classification: bool) -> Forest | None:
+def voting(estimator: Any, *, classification: bool) -> Forest:
     """Read a forest: its trees' answers are averaged."""
     return _averaged(list(estimator.estimators_), classification=classification)
 
 
-def boosted(estimator: Any) -> Forest | None:
-    """Read a GradientBoosting: a start, and trees that each add to one margin."""
-    kind = type(estimator.init_).__name__ if estimator.init_ != "zero" else "zero"
-    if kind not in {"DummyClassifier", "DummyRegressor", "zero"}:
-        return None  # another estimator, whose answers depend on the row
-    n_columns = estimator.n_features_in_
-    start = np.ravel(estimator._raw_predict_init(np.zeros((1, n_columns), np.float32)))  # noqa: SLF001 no public name
+def boosted(estimator: Any) -> Forest:
+    """Read a GradientBoosting: a start that is the same for all rows, and trees that add to it.
+
+    Raises
+    ------
+    Unreadable
+        An `init` estimator whose answers depend on the row.
+    """
     rate, trees = estimator.learning_rate, []
     for each in estimator.estimators_:
         for output, member in enumerate(each):
             values = rate * _values(member.tree_, classification=False)
             trees.append(_compiled(member.tree_, values, output))
-    return forest_of(trees, start, rounding="single")
+    starts = estimator._raw_predict_init(_far_and_near(estimator, trees))  # noqa: SLF001 no public name
+    if (starts != starts[0]).any():
+        raise Unreadable("its init estimator's answers depend on the row")
+    return forest_of(trees, np.ravel(starts[0]), rounding="single")
 
 
-def hist_boosted(estimator: Any) -> Forest | None:
+def _far_and_near(estimator: Any, trees: list[Tree]) -> NDArray[np.float32]:
+    """Rows at all distances from zero and around the trees' thresholds, to ask a start about."""
+    rng = np.random.default_rng(0)
+    n_columns = estimator.n_features_in_
+    rows = rng.normal(size=(ASKED, n_columns)) * 10.0 ** rng.integers(-3, 7, (ASKED, n_columns))
+    thresholds = np.concatenate([tree.thresholds[tree.left >= 0] for tree in trees])
+    columns = np.concatenate([tree.columns[tree.left >= 0] for tree in trees])
+    for column in np.unique(columns).tolist():
+        near = rng.choice(thresholds[columns == column], ASKED)
+        taken = rng.random(ASKED) < 0.5
+        rows[taken, column] = (near + rng.normal(size=ASKED) * near.std())[taken]
+    return np.concatenate([np.zeros((1, n_columns)), rows]).astype(np.float32)
+
+
+def hist_boosted(estimator: Any) -> Forest:
     """Read a HistGradientBoosting; its columns are those of its own preprocessor."""
     start = np.ravel(estimator._baseline_prediction)  # noqa: SLF001 no public name
     categorical = getattr(estimator, "is_categorical_", None)
@@ -54,9 +76,9 @@ def hist_boosted(estimator: Any) -> Forest | None:
     return forest_of(trees, start)
 
 
-def _averaged(members: list[Any], *, classification: bool) -> Forest | None:
+def _averaged(members: list[Any], *, classification: bool) -> Forest:
     if members[0].tree_.n_outputs > 1 and classification:
-        return None  # several targets with classes each
+        raise Unreadable("it has several targets with classes each")
     trees = [
         _compiled(each.tree_, _values(each.tree_, classification=classification), 0)
         for each in members

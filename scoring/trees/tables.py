@@ -119,7 +119,7 @@ def factors_of(forest: Forest) -> NDArray[np.float64]:
     Of two values that have the same sum in every leaf, the second mirrors the first and is left
     out.
     """
-    values = forest.values / forest.scale
+    values = forest.factors
     if values.shape[1] == 2:
         total = values.sum(axis=1)
         if np.ptp(total) <= MIRROR * np.abs(total).max(initial=0.0):

@@ -1,0 +1,9 @@
+"""The reason why an estimator is not read as a sum of trees."""
+
+from __future__ import annotations
+
+__all__ = ["Unreadable"]
+
+
+class Unreadable(Exception):  # noqa: N818 it is an answer, not an error
+    """An estimator of trees whose answers are no sum of leaves; its text is a clause."""
