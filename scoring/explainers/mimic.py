@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.background import Background, whole
-from scoring.distillation.domain import with_domain
 from scoring.distillation.probe import mixed_rows
 from scoring.errors import ModelError, ParameterError
 from scoring.explainers.aggregate import mean_absolute
@@ -20,6 +20,7 @@ from scoring.explainers.arguments import Subset, chosen, understood
 from scoring.explainers.task import ModelTask, space_of
 from scoring.explainers.view import View
 from scoring.explanation import GlobalExplanation, LocalExplanation
+from scoring.feature import Feature
 from scoring.players import Players
 from scoring.predictor import EstimatorModel, OutputSpace, Predictor
 from scoring.schema import Names
@@ -44,6 +45,9 @@ FEWEST_HELD_OUT = 10
 ROWS_A_FEATURE = 10
 """Rows for each feature that are enough; augmentation stops there. Mixed rows are unlike real ones:
 where these are many enough, more would pull the surrogate away from them."""
+
+REACHES = (sys.float_info.max, float(np.finfo(np.float32).max), 1e30, 1e15, 1e9, 1e6)
+"""How far from zero a surrogate may take numbers, tried from the farthest on."""
 
 
 class MimicExplainer:
@@ -131,7 +135,7 @@ class MimicExplainer:
         pipeline = explainable_model.pipeline(learnt.codes, categorical, random_state, options)
         self._fitted = fit(pipeline, learnt.codes, self.predictor.outputs(learnt))
         self.surrogate = _face(self._fitted, self.predictor)
-        self.predictor = _within(self.predictor, self.surrogate, examples)
+        self.predictor = _within(self.predictor, self.surrogate)
         names, labels = self.predictor.output_names, self.predictor.classes
         truth, answers = self.predictor.outputs(measured), self.surrogate.outputs(measured)
         self.fidelity = {
@@ -269,26 +273,41 @@ def _augmented(rows: Table, max_num: int, seed: int) -> Table:
     return rows.with_codes(np.concatenate([rows.codes, more.codes]))
 
 
-def _within(predictor: Predictor, surrogate: Predictor, examples: Table) -> Predictor:
-    """Refuse numbers that the surrogate does not take: trees, for one, work in float32."""
+def _within(predictor: Predictor, surrogate: Predictor) -> Predictor:
+    """Refuse numbers that the surrogate does not take: trees, for one, work in float32.
+
+    The surrogate is asked about all features at once, each at one end of its range: it is ours, and
+    treats them alike.
+    """
     features = predictor.schema.features
-    ends = np.array([[feature.lowest, feature.limit] for feature in features]).T
-    ends[:, [feature.is_category for feature in features]] = 0
+    for magnitude in REACHES:
+        narrower = tuple(_narrowed(feature, magnitude) for feature in features)
+        ends = np.array([[feature.lowest, feature.limit] for feature in narrower]).T
+        ends[:, [feature.is_category for feature in features]] = 0
+        if _takes(surrogate, ends):
+            return replace(predictor, schema=replace(predictor.schema, features=narrower))
+    return predictor
+
+
+def _narrowed(feature: Feature, magnitude: float) -> Feature:
+    """A feature within a magnitude, but for what its examples held."""
+    if feature.is_category:
+        return feature
+    lowest = min(max(feature.lowest, -magnitude), feature.minimum or 0.0)
+    limit = max(min(feature.limit, magnitude), feature.maximum or 0.0)
+    if (lowest, limit) == (feature.lowest, feature.limit):
+        return feature
+    return replace(feature, lowest=lowest, limit=limit)
+
+
+def _takes(surrogate: Predictor, codes: NDArray[np.float64]) -> bool:
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")  # of overflows, which are what is looked for
-            surrogate.outputs(Table(ends, surrogate.schema.code_tables))
-    except ValueError:  # scikit-learn's word for it
-        codes = Table(examples.codes, surrogate.schema.code_tables)
-        own = with_domain(surrogate.schema, surrogate, codes)[0].features
-        narrower = [
-            f
-            if f.is_category
-            else replace(f, lowest=max(f.lowest, s.lowest), limit=min(f.limit, s.limit))
-            for f, s in zip(features, own, strict=True)
-        ]
-        return replace(predictor, schema=replace(predictor.schema, features=tuple(narrower)))
-    return predictor
+            surrogate.outputs(Table(codes, surrogate.schema.code_tables))
+    except ModelError:
+        return False
+    return True
 
 
 def _face(fitted: Fitted, predictor: Predictor) -> Predictor:

@@ -12,11 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.feature import Feature
-from scoring.features import read_lineage, shares_of
-from scoring.schema import FeatureSchema
 from scoring.surrogates.surrogate import Attributions, Fitted, regressor_of
-from scoring.table import Table
 
 __all__ = ["LinearExplainableModel", "SGDExplainableModel"]
 
@@ -30,18 +26,29 @@ def attributions(fitted: Fitted, background: NDArray[np.float64]) -> Attribution
     # The components have the same encoder, fitted to the same rows.
     encoder = fitted.components[0].named_steps["encode"]
     weights = np.array([c.named_steps["regress"].coef_ for c in fitted.components])
-    n_features = background.shape[1]
-    schema = FeatureSchema(tuple(Feature(f"{j}", allows_missing=True) for j in range(n_features)))
-    lineage = read_lineage(encoder, schema, Table(background, schema.code_tables))
-    shares = shares_of(lineage, n_features)
     center = encoder.transform(background).mean(axis=0)
-    owned = np.einsum("fc,kc,ko->cfo", shares, weights, fitted.directions)
+    owners = _owners(encoder)
+    order = np.argsort(owners, kind="stable")
+    starts = np.searchsorted(owners[order], np.arange(background.shape[1]))  # each owns a column
+    effects = (weights.T @ fitted.directions)[order]  # (n_columns, n_outputs)
 
     def values(codes: NDArray[np.float64]) -> NDArray[np.float64]:
-        distance = encoder.transform(codes) - center  # (n_rows, n_columns)
-        return np.asarray(np.einsum("rc,cfo->rfo", distance, owned))
+        distance = (encoder.transform(codes) - center)[:, order]  # (n_rows, n_columns)
+        return np.asarray(np.add.reduceat(distance[:, :, np.newaxis] * effects, starts, axis=1))
 
     return values
+
+
+def _owners(encoder: Any) -> NDArray[np.intp]:
+    """The feature (n_columns,) that each column of `_pipeline`'s encoder is made from."""
+    (_, numbers, filled), (_, flags, flagged) = encoder.transformers_[:2]
+    parts = [filled]
+    if len(filled):
+        indicator = numbers.named_steps["fill"].indicator_
+        parts.append(filled[indicator.features_])
+    if len(flagged):
+        parts.append(np.repeat(flagged, [len(values) for values in flags.categories_]))
+    return np.concatenate(parts).astype(np.intp)
 
 
 class LinearExplainableModel:
