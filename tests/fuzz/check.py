@@ -1,0 +1,336 @@
+"""A case through the product: explained, distilled, saved, loaded, and held against the model."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from scoring.artifact import artifact_sha256, load, read_manifest, save
+from scoring.errors import RowsError, ShapserveError
+from scoring.explainers.tabular import TabularExplainer
+from scoring.scoring_explainers import KernelScoringExplainer
+from scoring.table import to_frame
+from tests.fuzz.blame import blamed, transformers
+from tests.fuzz.cases import Case, case_of
+from tests.fuzz.outcome import Finding, Outcome, first_line
+from tests.fuzz.served import check_served
+from tests.fuzz.truth import Truth, outputs_of, taken, truth_of, values_of
+
+TOLERANCE = {False: 1e-6, True: 1e-4}
+"""Of the outputs' scale; the larger one where the model computes in float32."""
+
+WHOLE = 100  # rows of a sample that are its background as they are
+BRUTE_ROWS = 3
+BRUTE_PLAYERS = 8
+
+
+def outcome_of(seed: int, *, served: bool | None = None) -> Outcome:
+    """Draw a case, and see what comes of it.
+
+    Parameters
+    ----------
+    served : whether its rows are sent over HTTP as well; by default for one case in four.
+    """
+    began = time.perf_counter()
+    case = case_of(seed)
+    outcome = Outcome(seed, case.name, transformers(case.model), len(case.columns))
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        with tempfile.TemporaryDirectory() as directory:
+            artifact = Path(directory) / "artifact"
+            made = _distilled(case, artifact, outcome)
+            if made is not None:
+                _Check(case, made, artifact, outcome).run(seed % 4 == 0 if served is None else served)
+    outcome.seconds = time.perf_counter() - began
+    return outcome
+
+
+def _distilled(case: Case, artifact: Path, outcome: Outcome) -> Any:
+    """The loaded scoring explainer, or None with the reason in the outcome."""
+    stage = "explain"
+    try:
+        explainer = TabularExplainer(case.model, case.sample, **case.options)
+        stage = "distil"
+        scoring = KernelScoringExplainer(explainer, **case.distil)
+        stage = "save"
+        save(scoring, artifact)
+        stage = "load"
+        return load(artifact, artifact_sha256(artifact))
+    except ShapserveError as error:
+        outcome.refusal = f"{stage}: {first_line(error)}"
+        outcome.result = "refused"
+        if "it raised" in str(error):  # the model answers every row of the sample
+            outcome.add(Finding(f"blamed model: {stage}", first_line(error)))
+    except Exception as error:  # noqa: BLE001 whatever it is, it is no clear refusal
+        outcome.add(Finding(f"crash: {stage}", first_line(error)))
+    return None
+
+
+@dataclass(eq=False)
+class _Check:
+    case: Case
+    loaded: Any
+    artifact: Path
+    outcome: Outcome
+
+    def run(self, served: bool) -> None:
+        """Hold every row against the model."""
+        case, outcome = self.case, self.outcome
+        said = read_manifest(self.artifact)
+        outcome.form = str(said["model"].get("form", ""))
+        outcome.method = self.loaded.method
+        self.space = self.loaded.predictor.space
+        self.tolerance = TOLERANCE[case.float32 or outcome.form == "onnx"]
+        training = outputs_of(case, case.training, self.space)
+        self.center = np.median(training, axis=0)
+        self.spread = max(float(np.ptp(training)), 1e-9 * float(np.abs(training).max()), 1e-300)
+        truth = truth_of(case, case.rows, self.space)
+        accepted = [row for row in range(len(case.rows)) if self._accepts(row, truth)]
+        if not accepted:
+            return
+        rows = taken(case.rows, accepted)
+        try:
+            explanation = self.loaded.explain_local(rows)
+            labels = np.asarray(self.loaded.predict(rows)).tolist()
+        except Exception as error:  # noqa: BLE001
+            outcome.add(Finding("crash: score", first_line(error)))
+            return
+        for k, row in enumerate(accepted):
+            self._check_row(row, truth, labels[k], explanation.take(slice(k, k + 1)))
+        self._check_brute(accepted, truth, explanation)
+        if served and case.is_frame:
+            try:
+                scored = self.loaded.score(self.loaded.predictor.schema.encode(rows))
+                sha256 = artifact_sha256(self.artifact)
+                check_served(self.loaded, sha256, self.artifact, rows, scored, outcome)
+            except Exception as error:  # noqa: BLE001
+                outcome.add(Finding("crash: served", first_line(error)))
+
+    def _accepts(self, row: int, truth: Truth) -> bool:
+        """Whether the schema takes a row, as it should if the model does."""
+        one = taken(self.case.rows, [row])
+        answers = bool(truth.answered[row])
+        try:
+            table = self.loaded.predictor.schema.encode(one)
+        except RowsError as error:
+            self.outcome.n_refused += 1
+            if answers:
+                rule = "; ".join(violation.rule for violation in error.violations)
+                cells = blamed(self.case, one, self._is_refused)
+                self.outcome.add(Finding("refused row", rule, cells, row))
+            return False
+        except Exception as error:  # noqa: BLE001
+            self.outcome.add(Finding("crash: encode", first_line(error), (), row))
+            return False
+        for note in table.notes:
+            self._check_note(note, one, row)
+        if truth.refusals[row]:
+            return self._check_refused(row, one, truth.refusals[row])
+        return answers
+
+    def _check_note(self, note: Any, one: Any, row: int) -> None:
+        column = next(c for c in self.case.columns if c.name == note.column)
+        value = one[note.column].iloc[0]
+        if bool((column.values == value).fillna(False).any()):
+            text = f"{note.rule} [{column.kind}]"
+            self.outcome.add(Finding("warning", text, (), row))
+
+    def _check_refused(self, row: int, one: Any, refusal: str) -> bool:
+        """A row that the model refuses is to be refused by us, however late."""
+        try:
+            answer = self.loaded.explain_local(one)
+            self.loaded.predict(one)
+        except ShapserveError:
+            return False
+        except Exception as error:  # noqa: BLE001
+            text = f"{first_line(error)} where the model raises {refusal}"
+            self.outcome.add(Finding("crash: refused row", text, self._strange(one), row))
+            return False
+        if np.isfinite(answer.outputs).all():
+            text = f"the model raises {refusal}"
+            cells = blamed(self.case, one, self._is_answered_and_refused)
+            self.outcome.add(Finding("answered row", text, cells, row))
+        return False
+
+    def _strange(self, one: Any) -> tuple[str, ...]:
+        return blamed(self.case, one, lambda row: not self._model_answers(row))
+
+    def _check_row(self, row: int, truth: Truth, label: Any, explanation: Any) -> None:
+        case, outcome = self.case, self.outcome
+        outcome.n_answered += 1
+        expected = truth.outputs[row]
+        allowed = self._allowed(expected)
+        difference = np.abs(explanation.outputs[0] - expected)
+        one = taken(case.rows, [row])
+        if not (difference <= allowed).all():
+            if self._is_unsteady(one, expected, allowed):
+                return
+            cells = blamed(case, one, self._output_differs)
+            text = "not finite" if not np.isfinite(difference).all() else "another output"
+            outcome.add(Finding("output", text, cells, row))
+        if not self._same_label(label, truth.labels[row], expected, allowed):
+            cells = blamed(case, one, self._label_differs)
+            outcome.add(Finding("label", "another prediction", cells, row))
+        values = explanation.values[0]
+        if not np.isfinite(values).all():
+            outcome.n_too_far += 1
+            return
+        gap = np.abs(explanation.base_values + values.sum(axis=0) - expected)
+        largest = float(np.abs(values).max(initial=0.0))
+        if not (gap <= allowed + self.tolerance * 1e-3 * largest).all():
+            cells = blamed(case, one, self._gap_is_large)
+            text = "values do not add up"
+            if (gap - explanation.additivity_gap > allowed).any():
+                text += ", and additivity_gap hides it"
+            outcome.add(Finding("gap", text, cells, row))
+
+    def _allowed(self, expected: np.ndarray) -> np.ndarray:
+        """The tolerance in the units of the outputs (n_outputs,)."""
+        rounding = np.finfo(np.float32 if self.tolerance > 1e-5 else np.float64).eps
+        scale = np.maximum(self.spread, np.abs(expected - self.center))
+        return self.tolerance * scale + 16 * rounding * np.abs(expected)
+
+    def _same_label(
+        self, label: Any, expected: Any, outputs: np.ndarray, allowed: np.ndarray
+    ) -> bool:
+        if self.case.task == "regression":
+            return bool(np.abs(np.ravel(label)[0] - expected) <= self._allowed(np.array([expected])))
+        if label == expected:
+            return True
+        ordered = np.sort(outputs)  # as good as a tie
+        lead = ordered[-1] - ordered[-2] if len(ordered) > 1 else abs(ordered[0])
+        return bool(lead <= 2 * allowed.max())
+
+    def _is_unsteady(self, one: Any, expected: np.ndarray, allowed: np.ndarray) -> bool:
+        """Whether the model itself answers otherwise when it is asked about the row alone."""
+        alone = outputs_of(self.case, one, self.space)[0]
+        return not (np.abs(alone - expected) <= allowed).all()
+
+    def _check_brute(self, accepted: list[int], truth: Truth, explanation: Any) -> None:
+        players = self._players()
+        if len(players) > BRUTE_PLAYERS:
+            return
+        background = self._background()
+        if background is None:
+            self.outcome.add(Finding("background", "holds rows that the sample does not"))
+            return
+        for k in np.flatnonzero(np.isfinite(explanation.values).all(axis=(1, 2)))[:BRUTE_ROWS]:
+            one = taken(self.case.rows, [accepted[k]])
+            try:
+                brute = values_of(self.case, one, *background, players, self.space)
+            except Exception:  # noqa: BLE001, S112 the model does not answer every mixture
+                continue
+            self._compare(explanation.take(slice(k, k + 1)), brute, one, accepted[k])
+
+    def _compare(self, explanation: Any, brute: Any, one: Any, row: int) -> None:
+        values, base, largest = brute
+        if not np.isfinite(values).all():
+            return
+        self.outcome.n_brute += 1
+        reach = max(self.spread, largest - float(np.abs(self.center).min()))
+        allowed = self.tolerance * reach + 1e-12 * largest
+        if self.tolerance > 1e-5:
+            allowed += 16 * np.finfo(np.float32).eps * largest
+        if not (np.abs(explanation.base_values - base) <= allowed).all():
+            self.outcome.add(Finding("values", f"another base value [{explanation.method}]", (), row))
+            return
+        errors = 0.0
+        if explanation.standard_errors is not None and explanation.standard_errors.max() > 0:
+            errors = 10 * explanation.standard_errors.max() + 1e-3 * self.spread
+        miss = np.abs(explanation.values[0] - values).max()
+        if not miss <= allowed + errors:
+            cells = blamed(self.case, one, self._values_differ)
+            text = f"another value than by definition [{explanation.method}]"
+            self.outcome.add(Finding("values", text, cells, row))
+
+    def _players(self) -> list[list[int]]:
+        names = [column.name for column in self.case.columns]
+        groups = self.case.options.get("groups", {})
+        return [[names.index(n) for n in groups.get(p, [p])] for p in self._player_names(names)]
+
+    def _player_names(self, names: list[str]) -> list[str]:
+        shown = list(self.loaded.player_names)
+        return shown if self.case.is_frame else [names[k] for k in range(len(shown))]
+
+    def _background(self) -> tuple[Any, np.ndarray] | None:
+        """The background as rows of the sample, and their weights; None if they are no such rows."""
+        case, kept = self.case, self.loaded.background
+        n = len(case.sample)
+        free = self.loaded.exact is not None and self.loaded.method in {"exact tree", "exact linear"}
+        if free or (n <= WHOLE and "n_background" not in case.options):
+            return case.sample, np.full(n, 1 / n)
+        if not case.is_frame:
+            places = [_place(row, case.sample) for row in kept.table.codes]
+        else:
+            decoded = to_frame(kept.table, self.loaded.predictor.schema.features)
+            places = _places(decoded, case.sample)
+        if -1 in places:
+            return None
+        return taken(case.sample, places), kept.weights
+
+    def _model_answers(self, row: Any) -> bool:
+        return bool(truth_of(self.case, row, self.space).answered[0])
+
+    def _is_refused(self, row: Any) -> bool:
+        if not self._model_answers(row):
+            return False
+        try:
+            self.loaded.predictor.schema.encode(row)
+        except RowsError:
+            return True
+        return False
+
+    def _is_answered_and_refused(self, row: Any) -> bool:
+        if self._model_answers(row):
+            return False
+        try:
+            return bool(np.isfinite(self.loaded.explain_local(row).outputs).all())
+        except ShapserveError:
+            return False
+
+    def _output_differs(self, row: Any) -> bool:
+        expected = outputs_of(self.case, row, self.space)[0]
+        answer = self.loaded.explain_local(row).outputs[0]
+        return not (np.abs(answer - expected) <= self._allowed(expected)).all()
+
+    def _label_differs(self, row: Any) -> bool:
+        truth = truth_of(self.case, row, self.space)
+        label, outputs = np.asarray(self.loaded.predict(row)).tolist()[0], truth.outputs[0]
+        return not self._same_label(label, truth.labels[0], outputs, self._allowed(outputs))
+
+    def _gap_is_large(self, row: Any) -> bool:
+        expected, answer = outputs_of(self.case, row, self.space)[0], self.loaded.explain_local(row)
+        gap = np.abs(answer.base_values + answer.values[0].sum(axis=0) - expected)
+        return not (gap <= self._allowed(expected)).all()
+
+    def _values_differ(self, row: Any) -> bool:
+        background = self._background()
+        assert background is not None
+        values, _, largest = values_of(self.case, row, *background, self._players(), self.space)
+        answer = self.loaded.explain_local(row).values[0]
+        return not np.abs(answer - values).max() <= 2 * self.tolerance * max(self.spread, largest)
+
+
+def _place(row: np.ndarray, sample: np.ndarray) -> int:
+    same = ((sample == row) | (np.isnan(sample) & np.isnan(row))).all(axis=1)
+    return int(np.flatnonzero(same)[0]) if same.any() else -1
+
+
+def _places(rows: pd.DataFrame, sample: pd.DataFrame) -> list[int]:
+    """Where each row stands in the sample; -1 where it does not."""
+    codes = np.empty((len(rows) + len(sample), rows.shape[1]), dtype=np.intp)
+    for j, name in enumerate(sample.columns):
+        both = [*rows[name].astype(object), *sample[name].astype(object)]
+        codes[:, j] = pd.factorize(np.array([None if pd.isna(v) else v for v in both], object))[0]
+    known = codes[len(rows) :]
+    matches = (codes[: len(rows), np.newaxis] == known).all(axis=2)
+    return [int(np.flatnonzero(line)[0]) if line.any() else -1 for line in matches]
+
+
