@@ -8,7 +8,7 @@ from typing import Any
 
 from scoring import baselines, reference
 from scoring.distillation.distil import distil, distil_against
-from scoring.distillation.distil_exact import no_more_than_needed, report_exact
+from scoring.distillation.distil_exact import no_more_than_needed, otherwise, report_exact
 from scoring.distillation.source import Source, source_of
 from scoring.engineered import EngineeredKernel
 from scoring.errors import ParameterError, RowsError
@@ -184,6 +184,11 @@ def distilled(
     exact = view.served if method == "auto" and knobs["n_coalitions"] is None else None
     if exact is None:
         return _sampled(view, rows, knobs)
+    doubt = otherwise(view, exact, rows, knobs["random_state"])
+    if doubt is not None:
+        sampled = _sampled(view, rows, knobs)
+        sampled["report"]["structure"] = doubt
+        return sampled
     return _exact(view, exact, rows, knobs, interactions=interactions)
 
 

@@ -15,7 +15,7 @@ from scoring.games.link import LinkGame
 from scoring.table import Table
 from scoring.trees.game import TreeGame
 
-__all__ = ["no_more_than_needed", "report_exact"]
+__all__ = ["no_more_than_needed", "otherwise", "report_exact"]
 
 PRECISIONS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9)
 """Of series, the shortest first."""
@@ -55,6 +55,27 @@ def no_more_than_needed(
     return served, 0.0
 
 
+def otherwise(view: View, served: ExactFull, validation: Table | None, seed: int) -> str | None:
+    """Return why an exact game is not the model's on rows that it was not checked on.
+
+    Returns
+    -------
+    None where the model's own precision explains what they differ by.
+    """
+    if view.structure is None:
+        return None
+    rows = _measured(view, served, validation, seed)[0]
+    found = view.structure.agreement(served.exact, rows, view.predictor.outputs(rows))
+    if found.explained:
+        return None
+    share = found.report["share_of_spread"]
+    return (
+        f"its type reads as {view.structure.kind}, but the model's answers are up to "
+        f"{found.difference:.3g} away from it, more than {found.precision} explains"
+        f"{'' if share is None else f' ({share:.2g} of their spread)'}: it is asked itself"
+    )
+
+
 def report_exact(
     view: View,
     served: ExactFull,
@@ -89,6 +110,9 @@ def report_exact(
         "background_error": _background_error(view, served, rows),
         "milliseconds_per_row": _speed(served, rows),
     }
+    if view.structure is not None:
+        found = view.structure.agreement(served.exact, rows, outputs)
+        report["model_rounding"] = found.report
     game = served.exact.game
     if isinstance(game, TreeGame):
         report["tables"] = {

@@ -21,12 +21,12 @@ from scoring.trees.shares import pair_shares, shares
 from scoring.trees.spread import count, spread
 from scoring.trees.tables import (
     CACHED,
-    CAP_BYTES,
     Layout,
     Tables,
+    cap_of,
+    chosen,
     factors_of,
     tables_of,
-    within,
 )
 
 __all__ = ["TreeGame", "tree_game"]
@@ -90,7 +90,7 @@ class TreeGame:
                 answer[some] = self._looked_up(self._lines(columns[some]))
         if self._chosen.any():
             for some in blocks(len(columns), self._walked_rows(block_bytes)):
-                answer[some] += self._walked(columns[some])
+                answer[some] += self.walked(columns[some])
         return np.asarray(answer.transpose(0, 2, 1))
 
     def outputs_and_values(
@@ -238,8 +238,8 @@ class TreeGame:
             total[:, self._entries.key] = self._entries.sums(self.tables.entries.take(place))
         return self._all_outputs(total.reshape(len(lines), self.n_outputs, self.n_players))
 
-    def _walked(self, columns: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(n_rows, n_outputs, n_players) of the leaves without tables."""
+    def walked(self, columns: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what leaves without tables give, (n_rows, n_outputs, n_players)."""
         met = self._deep.met(columns)
         n_bits = self.paths.players.shape[1]
         gained, lost = (each.ravel() for each in shares(n_bits))
@@ -302,7 +302,7 @@ def tree_game(
     weights: NDArray[np.float64],
     owners: NDArray[np.int64],
     n_players: int,
-    cap_bytes: int = CAP_BYTES,
+    cap_bytes: int | None = None,
 ) -> TreeGame | None:
     """Sum a background into tables, as far as they fit.
 
@@ -311,7 +311,7 @@ def tree_game(
     background : float64 (n_background, n_columns).
     weights : float64 (n_background,), summing to 1.
     owners : int64 (n_columns,), the player that each column belongs to.
-    cap_bytes : what the tables may take.
+    cap_bytes : what the tables may take; by default what `cap_of` allows.
 
     Returns
     -------
@@ -320,7 +320,8 @@ def tree_game(
     paths = Paths(forest, owners)
     if paths.players.shape[1] > MOST_PLAYERS:
         return None
-    tables = tables_of(paths, within(paths, cap_bytes), background, weights, cap_bytes)
+    cap = cap_of(forest) if cap_bytes is None else cap_bytes
+    tables = tables_of(paths, chosen(paths, background, cap), background, weights, cap)
     base_values = weights @ answers(forest, background)
     return TreeGame(forest, owners, n_players, background, weights, base_values, tables)
 
