@@ -37,6 +37,7 @@ def further_spaces(
     rows: Table | None,
     given: Mapping[str, Table],
     named: Sequence[NamedBackground],
+    tables_bytes: int | None = None,
     **knobs: Any,
 ) -> tuple[Space, ...]:
     """Distil the same full explainer in the spaces that are asked for besides its own.
@@ -45,6 +46,7 @@ def further_spaces(
     ----------
     rows, knobs : as in `distilled`.
     given, named : rows of the named backgrounds, and what the first space has against them.
+    tables_bytes : as a scoring explainer takes it.
 
     Raises
     ------
@@ -56,7 +58,7 @@ def further_spaces(
         raise ParameterError("output_spaces", rule)
     found = []
     for space in spaces:
-        source = source_of(explainer.in_space(space))
+        source = source_of(explainer.in_space(space)).capped(tables_bytes)
         own = distilled(source, rows, **knobs)
         its = named_backgrounds(source.view, given, own, rows, **knobs)
         if "exact" in own and source.view.structure and source.view.structure.free:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scoring.distillation.measure import relative_rms
 from scoring.distillation.probe import mixed_rows
@@ -14,6 +16,7 @@ from scoring.explainers.view import ExactFull, Full, View
 from scoring.games.link import LinkGame
 from scoring.table import Table
 from scoring.trees.game import TreeGame
+from scoring.trees.tables import bytes_of_all, cap_of
 
 __all__ = ["no_more_than_needed", "otherwise", "report_exact"]
 
@@ -115,13 +118,29 @@ def report_exact(
         report["model_rounding"] = found.report
     game = served.exact.game
     if isinstance(game, TreeGame):
-        report["tables"] = {
-            "share_of_leaves": game.share_of_leaves,
-            "leaves": game.forest.n_leaves,
-            "tables": len(game.tables.tops),
-            "mebibytes": game.tables.entries.nbytes / 2**20,
-        }
+        report["tables"] = _tables(view, game, served.exact.columns(rows, view.predictor))
     return report
+
+
+def _tables(view: View, game: TreeGame, columns: NDArray[np.float64]) -> dict[str, Any]:
+    """What is in tables, under which cap, and what it would buy to have all leaves in them."""
+    told = None if view.structure is None else view.structure.tables_bytes
+    larger: dict[str, float] | None = None
+    if not game.looks_up_all:
+        row = columns[:1]
+        seconds = _timed(lambda: game.walked(row))
+        larger = {
+            "mebibytes": bytes_of_all(game.paths) / 2**20,
+            "milliseconds_saved_per_row": round(seconds * 1000, 4),
+        }
+    return {
+        "share_of_leaves": game.share_of_leaves,
+        "leaves": game.forest.n_leaves,
+        "tables": len(game.tables.tops),
+        "mebibytes": game.tables.entries.nbytes / 2**20,
+        "cap_mebibytes": cap_of(game.forest, told).every / 2**20,
+        "larger_cap": larger,
+    }
 
 
 def _measured(view: View, served: ExactFull, rows: Table | None, seed: int) -> tuple[Table, str]:
@@ -159,9 +178,14 @@ def _speed(served: ExactFull, rows: Table) -> dict[str, float]:
 
 def _seconds(served: Full, rows: Table) -> float:
     """What one call takes, of as many as fit in the time."""
-    served.values(rows)  # what is made once is made now
+    return _timed(lambda: served.values(rows))
+
+
+def _timed(call: Callable[[], Any]) -> float:
+    """Return the seconds of one call, of as many as fit in the time."""
+    call()  # what is made once is made now
     calls, start = 0, time.perf_counter()
     while not calls or time.perf_counter() - start < TIMED_SECONDS:
-        served.values(rows)
+        call()
         calls += 1
     return (time.perf_counter() - start) / calls

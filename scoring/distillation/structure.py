@@ -69,7 +69,8 @@ class Structure:
         """Return the same structure, whose tables may take so much."""
         if self.paths is None or tables_bytes is None:
             return self
-        return replace(self, tables_bytes=tables_bytes, free=fits(self.paths, tables_bytes))
+        cap = cap_of(self.paths.forest, tables_bytes)
+        return replace(self, tables_bytes=tables_bytes, free=fits(self.paths, cap))
 
     def agreement(self, exact: Exact, rows: Table, told: NDArray[np.float64]) -> Agreement:
         """Hold a game of this structure against the model's answers (n_rows, n_outputs)."""

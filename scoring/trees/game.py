@@ -88,7 +88,7 @@ class TreeGame:
         if len(self.tables.tops):
             for some in self._looked_up_rows(len(columns), block_bytes):
                 answer[some] = self._looked_up(self._lines(columns[some]))
-        if self._chosen.any():
+        if not self.looks_up_all:
             for some in blocks(len(columns), self._walked_rows(block_bytes)):
                 answer[some] += self.walked(columns[some])
         return np.asarray(answer.transpose(0, 2, 1))
@@ -108,7 +108,7 @@ class TreeGame:
 
     def without_background(self) -> TreeGame:
         """Return the same game without the background's rows, if tables are all that is needed."""
-        if self._chosen.any():
+        if not self.looks_up_all:
             return self
         return replace(self, background=self.background[:0], weights=self.weights[:0])
 
@@ -155,6 +155,11 @@ class TreeGame:
     def share_of_leaves(self) -> float:
         """How many of the leaves are in tables."""
         return len(self.layout.groups.leaves) / self.forest.n_leaves
+
+    @property
+    def looks_up_all(self) -> bool:
+        """Whether no leaf that gives anything is without a table."""
+        return not self._chosen.any()
 
     @cached_property
     def layout(self) -> Layout:
@@ -320,8 +325,8 @@ def tree_game(
     paths = Paths(forest, owners)
     if paths.players.shape[1] > MOST_PLAYERS:
         return None
-    cap = cap_of(forest) if cap_bytes is None else cap_bytes
-    tables = tables_of(paths, chosen(paths, background, cap), background, weights, cap)
+    cap = cap_of(forest, cap_bytes)
+    tables = tables_of(paths, chosen(paths, background, cap), background, weights, cap.every)
     base_values = weights @ answers(forest, background)
     return TreeGame(forest, owners, n_players, background, weights, base_values, tables)
 

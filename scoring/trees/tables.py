@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +28,7 @@ from scoring.trees.paths import Paths
 from scoring.trees.shares import shares
 
 __all__ = [
-    "CAP_BYTES", "Layout", "Tables", "bytes_of_all", "cap_of", "chosen", "factors_of", "fits",
+    "CAP_BYTES", "Cap", "Layout", "Tables", "bytes_of_all", "cap_of", "chosen", "factors_of", "fits",
     "tables_of",
 ]  # fmt: skip
 
@@ -37,8 +38,11 @@ CAP_BYTES = 512 * 2**20
 LEAF_BYTES = 56 * 2**10
 """What they may take for each of the model's leaves."""
 
-PARTIAL = 4
-"""Where only some leaves have tables, the others are walked: then they may take a fourth of it."""
+PARTIAL_BYTES = 14 * 2**10
+"""The same where only some leaves have tables, and rows are walked through the others."""
+
+PARTIAL_CAP_BYTES = 64 * 2**20
+"""And what they may take then, however large the model is."""
 
 PAIR = 20
 """Numbers of tables that are looked up while one leaf is walked with one background row."""
@@ -143,9 +147,24 @@ def factors_of(forest: Forest) -> NDArray[np.float64]:
     return values
 
 
-def cap_of(forest: Forest) -> int:
-    """Return what tables may take by default: in proportion to the model, up to `CAP_BYTES`."""
-    return min(CAP_BYTES, LEAF_BYTES * forest.n_leaves)
+class Cap(NamedTuple):
+    """What tables may take, in bytes: where all leaves have one, and where only some have."""
+
+    every: int
+    some: int
+
+
+def cap_of(forest: Forest, tables_bytes: int | None = None) -> Cap:
+    """Return what tables may take.
+
+    Parameters
+    ----------
+    tables_bytes : as somebody said it; by default in proportion to the model, up to `CAP_BYTES`.
+    """
+    if tables_bytes is not None:
+        return Cap(tables_bytes, tables_bytes)
+    n = forest.n_leaves
+    return Cap(min(CAP_BYTES, LEAF_BYTES * n), min(PARTIAL_CAP_BYTES, PARTIAL_BYTES * n))
 
 
 def bytes_of_all(paths: Paths) -> int:
@@ -153,16 +172,16 @@ def bytes_of_all(paths: Paths) -> int:
     return math.ceil(_leaf_bytes(paths).sum())
 
 
-def fits(paths: Paths, cap_bytes: int) -> bool:
+def fits(paths: Paths, cap: Cap) -> bool:
     """Whether every leaf has a table under a cap."""
     total = bytes_of_all(paths)
-    if total <= cap_bytes:
+    if total <= cap.every:
         return True
     every = np.arange(paths.forest.n_leaves)
-    return total <= 2 * cap_bytes and 8 * _grown(paths, every, GROWTH).n_entries <= cap_bytes
+    return total <= 2 * cap.every and 8 * _grown(paths, every, GROWTH).n_entries <= cap.every
 
 
-def chosen(paths: Paths, background: NDArray[np.float64], cap_bytes: int) -> NDArray[np.int64]:
+def chosen(paths: Paths, background: NDArray[np.float64], cap: Cap) -> NDArray[np.int64]:
     """Choose the leaves that have tables.
 
     All of them where they fit. Else those whose walk takes longer than their table, the most that
@@ -177,16 +196,16 @@ def chosen(paths: Paths, background: NDArray[np.float64], cap_bytes: int) -> NDA
     int64 (n_tabled,), ordered by the number of players.
     """
     order = np.argsort(paths.n_players, kind="stable")
-    if fits(paths, cap_bytes):
+    if fits(paths, cap):
         return order
-    if not len(background) or not cap_bytes:
+    if not len(background) or not cap.some:
         return order[:0]
     walked = PAIR * _met(paths, background)
     factors, n_values = factors_of(paths.forest), paths.forest.values.shape[1]
     saved = walked - paths.n_players * factors.shape[1] - n_values
     sizes = _leaf_bytes(paths)
     best = np.argsort(-saved / sizes, kind="stable")
-    best = best[(np.cumsum(sizes[best]) <= cap_bytes / PARTIAL) & (saved[best] > 0)]
+    best = best[(np.cumsum(sizes[best]) <= cap.some) & (saved[best] > 0)]
     if saved[best].sum() < walked.sum() / 2:
         return order[:0]
     return order[np.isin(order, best)]
