@@ -7,10 +7,11 @@ from scoring.games.columns import ColumnsGame
 from scoring.games.game import Game
 from scoring.games.masked import MaskedGame
 from scoring.predictor import last_step
+from scoring.trees.read import why_not
 
 __all__ = ["doubts"]
 
-LIBRARIES = {"sklearn", "lightgbm", "xgboost"}
+LIBRARIES = {"sklearn", "lightgbm", "xgboost", "catboost"}
 """Whose models' types promise something."""
 
 
@@ -28,7 +29,11 @@ def doubts(view: View, game: Game) -> str | None:
     if read is not None:
         why = "answers otherwise (it may have another link): it is asked itself"
         return f"its type reads as {read}, but the model {why}"
-    last = type(last_step(getattr(view.predictor.model, "estimator", None)))
+    estimator = last_step(getattr(view.predictor.model, "estimator", None))
+    why_no_trees = why_not(estimator, view.predictor.space)
+    if why_no_trees is not None:
+        return f"{type(estimator).__name__} is asked itself: {why_no_trees}"
+    last = type(estimator)
     parent = _library_parent(last)
     if parent is None:
         return None
