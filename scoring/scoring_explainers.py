@@ -135,7 +135,7 @@ class KernelScoringExplainer(Distilled):
         self.named_backgrounds = attributes.named_backgrounds(view, against, own, rows, **way)
         asked = output_spaces, rows, against, self.named_backgrounds
         self.others = attributes.further_spaces(
-            explainer, source, *asked, tables_bytes, **way
+            explainer, source, *asked, tables_bytes=tables_bytes, **way
         )
         if source.fidelity is not None:
             self.surrogate = view.predictor

@@ -37,6 +37,7 @@ def further_spaces(
     rows: Table | None,
     given: Mapping[str, Table],
     named: Sequence[NamedBackground],
+    *,
     tables_bytes: int | None = None,
     **knobs: Any,
 ) -> tuple[Space, ...]:

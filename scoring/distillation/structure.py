@@ -30,14 +30,16 @@ from scoring.players import Players
 from scoring.predictor import EstimatorModel, Predictor
 from scoring.table import Table
 from scoring.trees.game import tree_game
-from scoring.trees.paths import Paths
+from scoring.trees.paths import MOST_PLAYERS, Paths
 from scoring.trees.read import adds_in_single, forest_in
 from scoring.trees.tables import cap_of, fits
 
-__all__ = ["Structure", "structure_of"]
+__all__ = ["LONG_PATHS", "Structure", "structure_of"]
 
 CHECKED = 256
 """Examples, and as many mixtures of them, that a game is held against."""
+
+LONG_PATHS = f"trees of which a path tests more than {MOST_PLAYERS} features"
 
 Build = Callable[[NDArray[np.float64], NDArray[np.float64], int | None], Game | None]
 """From a background's columns and weights, and what tables may take, to the game."""
@@ -64,6 +66,11 @@ class Structure:
     single: bool = False
     paths: Paths | None = None
     tables_bytes: int | None = None
+
+    @property
+    def readable(self) -> bool:
+        """Whether no path of its trees tests more players than a game can tell apart."""
+        return self.paths is None or self.paths.players.shape[1] <= MOST_PLAYERS
 
     def capped(self, tables_bytes: int | None) -> Structure:
         """Return the same structure, whose tables may take so much."""
@@ -106,9 +113,10 @@ def structure_of(
     for estimator, encoding, owners in readings(predictor, engineering, examples, players):
         for read in (_trees, _additive, _machine):
             found = read(predictor, estimator, encoding, owners, players.n_players)
-            if found is not None and _answers_like(found, examples):
+            if found is not None and found.readable and _answers_like(found, examples):
                 return found, None
-            refused = refused if found is None else found.kind
+            if found is not None:
+                refused = found.kind if found.readable else LONG_PATHS
     return None, refused
 
 
@@ -170,7 +178,7 @@ def _machine(
     if machine is None:
         return None
 
-    def build(columns: NDArray[np.float64], weights: NDArray[np.float64]) -> Game:
+    def build(columns: NDArray[np.float64], weights: NDArray[np.float64], _: int | None) -> Game:
         return rbf_game(machine, columns, weights, owners, n_players)
 
     return Structure("rbf", False, predictor, encoding, build)

@@ -293,7 +293,7 @@ class Forest:
         if self.sections is None or self.section_scales is None:
             return np.full(self.n_trees, 1 / self.scale)
         scales, weights = self.section_scales.T
-        return (weights / scales / self.scale).repeat(self.sections)
+        return np.repeat(weights / scales / self.scale, self.sections)
 
     def total(
         self,

@@ -17,9 +17,11 @@ def log_link(estimator: Any) -> bool:
     module, name = type(estimator).__module__, type(estimator).__name__
     if module.startswith("sklearn."):
         if name == "HistGradientBoostingRegressor":
-            return estimator.loss in {"poisson", "gamma"}
+            return str(estimator.loss) in {"poisson", "gamma"}
         if name == "TweedieRegressor":
-            return estimator.link == "log" or (estimator.link == "auto" and estimator.power > 0)
+            return bool(
+                estimator.link == "log" or (estimator.link == "auto" and estimator.power > 0)
+            )
         return name in {"PoissonRegressor", "GammaRegressor"}
     if module == "lightgbm.sklearn" and name == "LGBMRegressor":
         return lightgbm_trees.log_link(estimator.booster_)

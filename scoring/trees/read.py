@@ -106,9 +106,7 @@ def _of_sklearn(estimator: Any, space: OutputSpace, *, classification: bool) -> 
         sums_in = "probability"
     if space != sums_in:
         what = {"margin": "margins", "value": "values", "probability": "probabilities"}[sums_in]
-        raise Unreadable(
-            f"its leaves add up in {what}: output_space={sums_in!r} has exact values"
-        )
+        raise Unreadable(f"its leaves add up in {what}: output_space={sums_in!r} has exact values")
     if family in SINGLE:
         return sklearn_trees.one_tree(estimator, classification=classification)
     if family in VOTING:

@@ -28,8 +28,8 @@ from scoring.trees.paths import Paths
 from scoring.trees.shares import shares
 
 __all__ = [
-    "CAP_BYTES", "Cap", "Layout", "Tables", "bytes_of_all", "cap_of", "chosen", "factors_of", "fits",
-    "tables_of",
+    "CAP_BYTES", "Cap", "Layout", "Tables", "bytes_of_all", "cap_of", "chosen", "factors_of",
+    "fits", "tables_of",
 ]  # fmt: skip
 
 CAP_BYTES = 512 * 2**20
@@ -169,7 +169,7 @@ def cap_of(forest: Forest, tables_bytes: int | None = None) -> Cap:
 
 def bytes_of_all(paths: Paths) -> int:
     """Return a cap under which every leaf has a table."""
-    return math.ceil(_leaf_bytes(paths).sum())
+    return math.ceil(float(_leaf_bytes(paths).sum()))
 
 
 def fits(paths: Paths, cap: Cap) -> bool:
