@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
 from typing import Any, Literal, Protocol, TypeVar, get_args
 
@@ -15,6 +16,7 @@ from scoring.network import Network, is_network
 from scoring.schema import FeatureSchema, Names
 from scoring.table import Table
 from scoring.texts import encodable
+from scoring.trees.links import log_link
 
 __all__ = [
     "CallableModel",
@@ -60,15 +62,24 @@ class EstimatorModel:
 
     @property
     def spaces(self) -> tuple[OutputSpace, ...]:
-        """`probability` and `margin` for classifiers that have them, `value` for the rest."""
+        """`probability` and `margin` for classifiers that have them, `value` for the rest.
+
+        A regression with a logarithmic link has its margin besides.
+        """
         if not self.labels:
-            return ("margin",) if _is_outlier_detector(self.estimator) else ("value",)
+            if _is_outlier_detector(self.estimator):
+                return ("margin",)
+            return ("value", "margin") if self._log_link else ("value",)
         spaces: list[OutputSpace] = []
         if hasattr(self.estimator, "predict_proba"):
             spaces.append("probability")
         if hasattr(self.estimator, "decision_function") or _boosted_margin(self.estimator):
             spaces.append("margin")
         return tuple(spaces)
+
+    @cached_property
+    def _log_link(self) -> bool:
+        return log_link(last_step(self.estimator))
 
     @property
     def labels(self) -> tuple[Any, ...]:
@@ -92,6 +103,9 @@ class EstimatorModel:
             answer = self.estimator.predict(rows)
         elif hasattr(self.estimator, "decision_function"):
             answer = self.estimator.decision_function(rows)
+        elif not _boosted_margin(self.estimator):  # a regression with a logarithmic link
+            with np.errstate(divide="ignore"):
+                answer = np.log(self.estimator.predict(rows))
         else:
             answer = self.estimator.predict(rows, **_boosted_margin(self.estimator))
         return _two_axes(answer, table.n_rows)
@@ -375,7 +389,12 @@ def last_step(estimator: Any) -> Any:
     return estimator if steps is None else steps[-1][1]
 
 
-def _boosted_margin(estimator: Any) -> dict[str, bool]:
+def _boosted_margin(estimator: Any) -> dict[str, Any]:
     """The keyword by which a boosting library's `predict` answers margins; {} for others."""
     package = type(last_step(estimator)).__module__.partition(".")[0]  # pipelines hand it on
-    return {"lightgbm": {"raw_score": True}, "xgboost": {"output_margin": True}}.get(package, {})
+    keywords: dict[str, dict[str, Any]] = {
+        "lightgbm": {"raw_score": True},
+        "xgboost": {"output_margin": True},
+        "catboost": {"prediction_type": "RawFormulaVal"},
+    }
+    return keywords.get(package, {})

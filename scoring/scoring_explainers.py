@@ -61,6 +61,9 @@ class KernelScoringExplainer(Distilled):
     name, version : what the artifact and every answer call the model.
     block_bytes : how much an explanation may allocate at a time beyond its answer, whatever the
         number of rows.
+    tables_bytes : how much the tables of a tree model may take, which a row is looked up in; 0 for
+        none. By default in proportion to the model, and none where they are not worth it. The
+        report tells what more of them would buy.
     progress : whether to show a bar while measuring.
 
     Attributes
@@ -91,6 +94,7 @@ class KernelScoringExplainer(Distilled):
         name: str | None = None,
         version: str | None = None,
         block_bytes: int = BLOCK_BYTES,
+        tables_bytes: int | None = None,
         progress: bool = False,
     ) -> None:
         from scoring.distillation import attributes  # offline only: it needs scipy
@@ -105,7 +109,9 @@ class KernelScoringExplainer(Distilled):
                 raise ParameterError(parameter, rule, "It becomes part of addresses and metrics.")
         if method not in {"auto", "kernel"}:
             raise ParameterError("method", "must be auto or kernel")
-        source = source_of(explainer)
+        if tables_bytes is not None and tables_bytes < 0:
+            raise ParameterError("tables_bytes", "must be at least 0")
+        source = source_of(explainer).capped(tables_bytes)
         view, schema = source.view, source.predictor.schema
         self.reason_codes = attributes.reasons(reason_codes, source)
         rows = None if validation is None else schema.encode(validation)
@@ -129,7 +135,9 @@ class KernelScoringExplainer(Distilled):
         self.__dict__.update(own)
         self.named_backgrounds = attributes.named_backgrounds(view, against, own, rows, **way)
         asked = output_spaces, rows, against, self.named_backgrounds
-        self.others = attributes.further_spaces(explainer, source, *asked, **way)
+        self.others = attributes.further_spaces(
+            explainer, source, *asked, tables_bytes=tables_bytes, **way
+        )
         if source.fidelity is not None:
             self.surrogate = view.predictor
             self.method = self.method_of(self.method)

@@ -8,7 +8,7 @@ from typing import Any
 
 from scoring import baselines, reference
 from scoring.distillation.distil import distil, distil_against
-from scoring.distillation.distil_exact import no_more_than_needed, report_exact
+from scoring.distillation.distil_exact import no_more_than_needed, otherwise, report_exact
 from scoring.distillation.source import Source, source_of
 from scoring.engineered import EngineeredKernel
 from scoring.errors import ParameterError, RowsError
@@ -37,6 +37,8 @@ def further_spaces(
     rows: Table | None,
     given: Mapping[str, Table],
     named: Sequence[NamedBackground],
+    *,
+    tables_bytes: int | None = None,
     **knobs: Any,
 ) -> tuple[Space, ...]:
     """Distil the same full explainer in the spaces that are asked for besides its own.
@@ -45,6 +47,7 @@ def further_spaces(
     ----------
     rows, knobs : as in `distilled`.
     given, named : rows of the named backgrounds, and what the first space has against them.
+    tables_bytes : as a scoring explainer takes it.
 
     Raises
     ------
@@ -56,7 +59,7 @@ def further_spaces(
         raise ParameterError("output_spaces", rule)
     found = []
     for space in spaces:
-        source = source_of(explainer.in_space(space))
+        source = source_of(explainer.in_space(space)).capped(tables_bytes)
         own = distilled(source, rows, **knobs)
         its = named_backgrounds(source.view, given, own, rows, **knobs)
         if "exact" in own and source.view.structure and source.view.structure.free:
@@ -184,6 +187,11 @@ def distilled(
     exact = view.served if method == "auto" and knobs["n_coalitions"] is None else None
     if exact is None:
         return _sampled(view, rows, knobs)
+    doubt = otherwise(view, exact, rows, knobs["random_state"])
+    if doubt is not None:
+        sampled = _sampled(view, rows, knobs)
+        sampled["report"]["structure"] = doubt
+        return sampled
     return _exact(view, exact, rows, knobs, interactions=interactions)
 
 

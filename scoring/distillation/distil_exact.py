@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scoring.distillation.measure import relative_rms
 from scoring.distillation.probe import mixed_rows
@@ -14,8 +16,9 @@ from scoring.explainers.view import ExactFull, Full, View
 from scoring.games.link import LinkGame
 from scoring.table import Table
 from scoring.trees.game import TreeGame
+from scoring.trees.tables import bytes_of_all, cap_of
 
-__all__ = ["no_more_than_needed", "report_exact"]
+__all__ = ["no_more_than_needed", "otherwise", "report_exact"]
 
 PRECISIONS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9)
 """Of series, the shortest first."""
@@ -55,6 +58,27 @@ def no_more_than_needed(
     return served, 0.0
 
 
+def otherwise(view: View, served: ExactFull, validation: Table | None, seed: int) -> str | None:
+    """Return why an exact game is not the model's on rows that it was not checked on.
+
+    Returns
+    -------
+    None where the model's own precision explains what they differ by.
+    """
+    if view.structure is None:
+        return None
+    rows = _measured(view, served, validation, seed)[0]
+    found = view.structure.agreement(served.exact, rows, view.predictor.outputs(rows))
+    if found.explained:
+        return None
+    share = found.report["share_of_spread"]
+    return (
+        f"its type reads as {view.structure.kind}, but the model's answers are up to "
+        f"{found.difference:.3g} away from it, more than {found.precision} explains"
+        f"{'' if share is None else f' ({share:.2g} of their spread)'}: it is asked itself"
+    )
+
+
 def report_exact(
     view: View,
     served: ExactFull,
@@ -89,15 +113,34 @@ def report_exact(
         "background_error": _background_error(view, served, rows),
         "milliseconds_per_row": _speed(served, rows),
     }
+    if view.structure is not None:
+        found = view.structure.agreement(served.exact, rows, outputs)
+        report["model_rounding"] = found.report
     game = served.exact.game
     if isinstance(game, TreeGame):
-        report["tables"] = {
-            "share_of_leaves": game.share_of_leaves,
-            "leaves": game.forest.n_leaves,
-            "tables": len(game.tables.tops),
-            "mebibytes": game.tables.entries.nbytes / 2**20,
-        }
+        report["tables"] = _tables(view, game, served.exact.columns(rows, view.predictor))
     return report
+
+
+def _tables(view: View, game: TreeGame, columns: NDArray[np.float64]) -> dict[str, Any]:
+    """What is in tables, under which cap, and what it would buy to have all leaves in them."""
+    told = None if view.structure is None else view.structure.tables_bytes
+    larger: dict[str, float] | None = None
+    if not game.looks_up_all:
+        row = columns[:1]
+        seconds = _timed(lambda: game.walked(row))
+        larger = {
+            "mebibytes": bytes_of_all(game.paths) / 2**20,
+            "milliseconds_saved_per_row": round(seconds * 1000, 4),
+        }
+    return {
+        "share_of_leaves": game.share_of_leaves,
+        "leaves": game.forest.n_leaves,
+        "tables": len(game.tables.tops),
+        "mebibytes": game.tables.entries.nbytes / 2**20,
+        "cap_mebibytes": cap_of(game.forest, told).every / 2**20,
+        "larger_cap": larger,
+    }
 
 
 def _measured(view: View, served: ExactFull, rows: Table | None, seed: int) -> tuple[Table, str]:
@@ -135,9 +178,14 @@ def _speed(served: ExactFull, rows: Table) -> dict[str, float]:
 
 def _seconds(served: Full, rows: Table) -> float:
     """What one call takes, of as many as fit in the time."""
-    served.values(rows)  # what is made once is made now
+    return _timed(lambda: served.values(rows))
+
+
+def _timed(call: Callable[[], Any]) -> float:
+    """Return the seconds of one call, of as many as fit in the time."""
+    call()  # what is made once is made now
     calls, start = 0, time.perf_counter()
     while not calls or time.perf_counter() - start < TIMED_SECONDS:
-        served.values(rows)
+        call()
         calls += 1
     return (time.perf_counter() - start) / calls

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from scoring.distillation.structure import LONG_PATHS
 from scoring.explainers.view import View
 from scoring.games.columns import ColumnsGame
 from scoring.games.game import Game
 from scoring.games.masked import MaskedGame
 from scoring.predictor import last_step
+from scoring.trees.read import why_not
 
 __all__ = ["doubts"]
 
-LIBRARIES = {"sklearn", "lightgbm", "xgboost"}
+LIBRARIES = {"sklearn", "lightgbm", "xgboost", "catboost"}
 """Whose models' types promise something."""
 
 
@@ -25,10 +27,16 @@ def doubts(view: View, game: Game) -> str | None:
     if not isinstance(inner, MaskedGame):
         return None
     read = view.refused or view.known[1]
+    if read == LONG_PATHS:
+        return f"its type reads as {read}: it is asked itself"
     if read is not None:
         why = "answers otherwise (it may have another link): it is asked itself"
         return f"its type reads as {read}, but the model {why}"
-    last = type(last_step(getattr(view.predictor.model, "estimator", None)))
+    estimator = last_step(getattr(view.predictor.model, "estimator", None))
+    why_no_trees = why_not(estimator, view.predictor.space)
+    if why_no_trees is not None:
+        return f"{type(estimator).__name__} is asked itself: {why_no_trees}"
+    last = type(estimator)
     parent = _library_parent(last)
     if parent is None:
         return None

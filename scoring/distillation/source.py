@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from scoring.errors import ParameterError
@@ -39,6 +39,13 @@ class Source:
     engineered: Callable[[], View] | None = None
     summed: Engineering | None = None
     fidelity: dict[str, Any] | None = None
+
+    def capped(self, tables_bytes: int | None) -> Source:
+        """Return the same, of whose trees the tables may take so much."""
+        structure = self.view.structure
+        if structure is None or tables_bytes is None:
+            return self
+        return replace(self, view=replace(self.view, structure=structure.capped(tables_bytes)))
 
 
 def source_of(explainer: Any) -> Source:

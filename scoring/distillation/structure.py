@@ -8,7 +8,7 @@ custom kernel that answers otherwise takes the generic path.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scoring.background import Background
 from scoring.distillation.probe import mixed_rows
 from scoring.distillation.readings import readings
+from scoring.distillation.rounding import Agreement, agreement
 from scoring.encoding import Encoding
 from scoring.exact import Exact, Game
 from scoring.features import Engineering
@@ -26,26 +27,22 @@ from scoring.games.link import link_game
 from scoring.games.machine import machine_of
 from scoring.games.rbf_exact import rbf_game
 from scoring.players import Players
-from scoring.predictor import EstimatorModel, Predictor, last_step
+from scoring.predictor import EstimatorModel, Predictor
 from scoring.table import Table
 from scoring.trees.game import tree_game
-from scoring.trees.paths import Paths
-from scoring.trees.read import forest_in
-from scoring.trees.tables import CAP_BYTES, within
+from scoring.trees.paths import MOST_PLAYERS, Paths
+from scoring.trees.read import adds_in_single, forest_in
+from scoring.trees.tables import cap_of, fits
 
-__all__ = ["Structure", "structure_of"]
+__all__ = ["LONG_PATHS", "Structure", "structure_of"]
 
 CHECKED = 256
 """Examples, and as many mixtures of them, that a game is held against."""
 
-GAP = 1e-9
-"""Largest difference between a game's outputs and the model's, as a share of their scale."""
+LONG_PATHS = f"trees of which a path tests more than {MOST_PLAYERS} features"
 
-SINGLE_GAP = 1e-5
-"""The same for models that add up in single precision."""
-
-Build = Callable[[NDArray[np.float64], NDArray[np.float64]], Game | None]
-"""From a background's columns and weights to the game."""
+Build = Callable[[NDArray[np.float64], NDArray[np.float64], int | None], Game | None]
+"""From a background's columns and weights, and what tables may take, to the game."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +53,9 @@ class Structure:
     ----------
     kind : `tree`, `linear`, `link` or `rbf`.
     free : whether explaining costs the same for any background, so that all rows may be in it.
+    single : whether the model adds up in single precision.
+    paths : of trees, which may have tables.
+    tables_bytes : what these may take; None for what is in proportion to the model.
     """
 
     kind: str
@@ -63,12 +63,33 @@ class Structure:
     predictor: Predictor
     encoding: Encoding | None
     build: Build
+    single: bool = False
+    paths: Paths | None = None
+    tables_bytes: int | None = None
+
+    @property
+    def readable(self) -> bool:
+        """Whether no path of its trees tests more players than a game can tell apart."""
+        return self.paths is None or self.paths.players.shape[1] <= MOST_PLAYERS
+
+    def capped(self, tables_bytes: int | None) -> Structure:
+        """Return the same structure, whose tables may take so much."""
+        if self.paths is None or tables_bytes is None:
+            return self
+        cap = cap_of(self.paths.forest, tables_bytes)
+        return replace(self, tables_bytes=tables_bytes, free=fits(self.paths, cap))
+
+    def agreement(self, exact: Exact, rows: Table, told: NDArray[np.float64]) -> Agreement:
+        """Hold a game of this structure against the model's answers (n_rows, n_outputs)."""
+        columns = _columns(self.predictor, self.encoding, rows)
+        targets = self.predictor.space == "value"
+        return agreement(exact.game, columns, told, single=self.single, targets=targets)
 
     def against(self, background: Background) -> Exact | None:
         """Make the game against a background; None where it does not answer like the model."""
         encoding = self.encoding
         columns = _columns(self.predictor, encoding, background.table)
-        game = self.build(columns, background.weights)
+        game = self.build(columns, background.weights, self.tables_bytes)
         return None if game is None else Exact(game, encoding, str(background))
 
 
@@ -92,9 +113,10 @@ def structure_of(
     for estimator, encoding, owners in readings(predictor, engineering, examples, players):
         for read in (_trees, _additive, _machine):
             found = read(predictor, estimator, encoding, owners, players.n_players)
-            if found is not None and _answers_like(found, examples):
+            if found is not None and found.readable and _answers_like(found, examples):
                 return found, None
-            refused = refused if found is None else found.kind
+            if found is not None:
+                refused = found.kind if found.readable else LONG_PATHS
     return None, refused
 
 
@@ -109,11 +131,14 @@ def _trees(
     if forest is None:
         return None
 
-    def build(columns: NDArray[np.float64], weights: NDArray[np.float64]) -> Game | None:
-        return tree_game(forest, columns, weights, owners, n_players)
+    def build(
+        columns: NDArray[np.float64], weights: NDArray[np.float64], tables_bytes: int | None
+    ) -> Game | None:
+        return tree_game(forest, columns, weights, owners, n_players, tables_bytes)
 
-    free = len(within(Paths(forest, owners), CAP_BYTES)) == forest.n_leaves
-    return Structure("tree", free, predictor, encoding, build)
+    paths, single = Paths(forest, owners), adds_in_single(estimator)
+    free = fits(paths, cap_of(forest))
+    return Structure("tree", free, predictor, encoding, build, single, paths)
 
 
 def _additive(
@@ -129,11 +154,11 @@ def _additive(
     if read is None:
         return None
 
-    def linear(columns: NDArray[np.float64], weights: NDArray[np.float64]) -> Game:
+    def linear(columns: NDArray[np.float64], weights: NDArray[np.float64], _: int | None) -> Game:
         numbers = read.coefficients, read.intercepts, columns, weights
         return linear_game(*numbers, owners, n_players)
 
-    def link(columns: NDArray[np.float64], weights: NDArray[np.float64]) -> Game:
+    def link(columns: NDArray[np.float64], weights: NDArray[np.float64], _: int | None) -> Game:
         numbers = read.coefficients[0], float(read.intercepts[0]), read.link, columns, weights
         return link_game(*numbers, owners, n_players)
 
@@ -153,7 +178,7 @@ def _machine(
     if machine is None:
         return None
 
-    def build(columns: NDArray[np.float64], weights: NDArray[np.float64]) -> Game:
+    def build(columns: NDArray[np.float64], weights: NDArray[np.float64], _: int | None) -> Game:
         return rbf_game(machine, columns, weights, owners, n_players)
 
     return Structure("rbf", False, predictor, encoding, build)
@@ -174,17 +199,11 @@ def _answers_like(structure: Structure, examples: Table) -> bool:
     mixed = mixed_rows(examples, CHECKED, 0)
     rows = some.with_codes(np.concatenate([some.codes, mixed.codes]))
     one = Background(examples.take(slice(0, 1)), np.ones(1), "all rows", 1)
-    exact = structure.against(one)
+    exact = structure.capped(0).against(one)  # outputs need no tables
     if exact is None:
         return False
     try:
         told = predictor.outputs(rows)
     except Exception:  # noqa: BLE001 a model that does not take mixtures is not known on them
         return False
-    answers = exact.game.outputs(_columns(predictor, structure.encoding, rows))
-    if answers.shape != told.shape or not np.isfinite(told).all():
-        return False
-    last = last_step(getattr(predictor.model, "estimator", None))
-    package = type(last).__module__.partition(".")[0]
-    allowed = SINGLE_GAP if package == "xgboost" else GAP
-    return bool(np.abs(answers - told).max() <= allowed * max(1e-300, np.abs(told).max()))
+    return structure.agreement(exact, rows, told).explained

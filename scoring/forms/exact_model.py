@@ -22,7 +22,7 @@ class ExactModel:
     ----------
     exact : a game that needs nothing of the model: it has an encoding of its own.
     spaces : the space that is explained; after it `probability`, where that is the logistic
-        function or the softmax of margins.
+        function or the softmax of margins, or `value`, where that is their exponential function.
     labels : the classes; () for a regression or an outlier detector.
     """
 
@@ -38,7 +38,9 @@ class ExactModel:
 
     def in_space(self, told: NDArray[np.float64], space: OutputSpace) -> NDArray[np.float64]:
         """Return the game's outputs (n_rows, n_outputs) in an output space."""
-        return told if space == self.spaces[0] else _probabilities(told)
+        if space == self.spaces[0]:
+            return told
+        return np.exp(told) if space == "value" else _probabilities(told)
 
     def predict(self, table: Table) -> NDArray[Any]:
         """Return what the model's own `predict` answers."""
@@ -50,7 +52,9 @@ class ExactModel:
         if len(self.labels) > 2 and told.shape[1] != len(self.labels):
             raise ValueError("the margins of pairs do not tell the class")
         if not self.labels:
-            if self.spaces[0] == "margin":  # an outlier detector's
+            if "value" in self.spaces[1:]:
+                told = self.in_space(told, "value")
+            elif self.spaces[0] == "margin":  # an outlier detector's
                 return np.where(told[:, 0] >= 0, 1, -1)
             return told[:, 0] if one else told
         chosen = (told[:, 0] > 0).astype(np.intp) if one else told.argmax(axis=1)

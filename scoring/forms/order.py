@@ -191,16 +191,18 @@ def _of_arrays(
 
 
 def _own_spaces(model: Model, explained: OutputSpace) -> tuple[OutputSpace, ...]:
-    """What an exact game can answer: the space that is explained, and probabilities of margins."""
-    also = explained == "margin" and "probability" in model.spaces
-    return (explained, "probability") if also else (explained,)
+    """What an exact game can answer: the space that is explained, and what margins stand for."""
+    if explained != "margin":
+        return (explained,)
+    also: tuple[OutputSpace, ...] = ("probability", "value")
+    return (explained, *(space for space in also if space in model.spaces))
 
 
 def _original(
     model: EstimatorModel, predictor: Predictor, background: Background, sample: NDArray[np.float64]
 ) -> Parity:
     """The original's answers on held-out and edge rows."""
-    spaces = {predictor.space, *(("probability",) if "probability" in model.spaces else ())}
+    spaces = {predictor.space, *(s for s in ("probability", "value") if s in model.spaces)}
     tables = [edges.edge_rows(predictor.schema, background)]
     thresholds = edges.threshold_rows(model.estimator, predictor.schema, background)
     crossings = crossing_rows(predictor, background)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scoring.games.affine import scaled_tail
 from scoring.games.calibration import calibrated_margins
 from scoring.predictor import OutputSpace
+from scoring.trees.links import log_link
 
 __all__ = ["Additive", "Link", "additive_of", "scaled_margins"]
 
@@ -98,19 +99,12 @@ def _link(estimator: Any, name: str, space: OutputSpace) -> Link | None:
     if name in REGRESSORS and space == "value":
         return "identity"
     if name in GENERALISED and space == "value":
-        return _generalised(estimator, name)
+        return "log" if log_link(estimator) else "identity"
+    if name in GENERALISED and space == "margin" and log_link(estimator):
+        return "identity"
     if name not in CLASSIFIERS:
         return None
     if space == "margin":
         return "identity"
     sigmoid = name in SIGMOIDS or (name == "SGDClassifier" and estimator.loss == "log_loss")
     return "logit" if sigmoid and space == "probability" else None
-
-
-def _generalised(estimator: Any, name: str) -> Link:
-    """The link that the model really has: `auto` is the identity up to power 0."""
-    if name != "TweedieRegressor":
-        return "log"
-    if estimator.link == "auto":
-        return "identity" if estimator.power <= 0 else "log"
-    return "log" if estimator.link == "log" else "identity"

@@ -98,9 +98,7 @@ def averaged(
             factor = 1.0 if in_sections else member.weight if alone else share
             trees.append(_placed(tree, member, factor, places, n_outputs, wide=all_values))
     rounding, strangers_left = forests[0].rounding, forests[0].strangers_left
-    answer = forest_of(
-        trees, base, scale=total, rounding=rounding, strangers_left=strangers_left
-    )
+    answer = forest_of(trees, base, scale=total, rounding=rounding, strangers_left=strangers_left)
     if not in_sections:
         return answer
     counts = np.array([n for n, _, _ in sections])
@@ -116,7 +114,7 @@ def _sections(forest: Forest, weight: float) -> list[tuple[int, float, float]]:
     return [(n, scale, each * weight / forest.scale) for n, (scale, each) in told]
 
 
-def _placed(  # noqa: PLR0913 what a tree is in an ensemble
+def _placed(
     tree: Tree,
     member: Member,
     factor: float,
@@ -143,9 +141,7 @@ def _trees(forest: Forest) -> list[Tree]:
     counts = np.bincount(forest.trees, minlength=forest.n_trees)
     place = np.empty_like(order)  # of a node within its tree
     place[order] = np.concatenate([np.arange(n) for n in counts.tolist()])
-    return [
-        _tree(forest, nodes, place) for nodes in np.split(order, np.cumsum(counts)[:-1])
-    ]
+    return [_tree(forest, nodes, place) for nodes in np.split(order, np.cumsum(counts)[:-1])]
 
 
 def _tree(forest: Forest, nodes: NDArray[np.int64], place: NDArray[np.int64]) -> Tree:

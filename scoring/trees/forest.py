@@ -293,7 +293,7 @@ class Forest:
         if self.sections is None or self.section_scales is None:
             return np.full(self.n_trees, 1 / self.scale)
         scales, weights = self.section_scales.T
-        return (weights / scales / self.scale).repeat(self.sections)
+        return np.repeat(weights / scales / self.scale, self.sections)
 
     def total(
         self,
@@ -358,7 +358,7 @@ def forest_of(
     flags = np.concatenate(
         [np.zeros(n, bool) if z is None else z for z, n in zip(zero, sizes, strict=True)]
     )
-    sets, set_of = _sets(trees, offsets, int(sizes.sum()))
+    sets, set_of = _sets(trees, offsets, int(sizes.sum()), beyond=strangers_left)
     of_tree = np.repeat(np.arange(len(trees)), sizes)
     outputs = np.array([tree.output for tree in trees])
     return Forest(
@@ -385,9 +385,14 @@ def _shifted(children: NDArray[np.int64], offset: int) -> NDArray[np.int64]:
 
 
 def _sets(
-    trees: Sequence[Tree], offsets: NDArray[np.int64], n_nodes: int
+    trees: Sequence[Tree], offsets: NDArray[np.int64], n_nodes: int, *, beyond: bool
 ) -> tuple[NDArray[np.bool_], NDArray[np.int32]]:
-    """All trees' sets of categories, equal in length, and which node has which."""
+    """All trees' sets of categories, equal in length, and which node has which.
+
+    Parameters
+    ----------
+    beyond : whether codes beyond a set's own length go left.
+    """
     set_of = np.full(n_nodes, NO_SET, dtype=np.int32)
     members: list[NDArray[np.bool_]] = []
     for tree, offset in zip(trees, offsets, strict=True):
@@ -395,7 +400,7 @@ def _sets(
             set_of[offset + node] = len(members)
             members.append(codes)
     width = max((len(codes) for codes in members), default=1)
-    sets = np.zeros((len(members), width), dtype=bool)
+    sets = np.full((len(members), width), beyond)
     for number, codes in enumerate(members):
         sets[number, : len(codes)] = codes
     return sets, set_of

@@ -21,12 +21,12 @@ from scoring.trees.shares import pair_shares, shares
 from scoring.trees.spread import count, spread
 from scoring.trees.tables import (
     CACHED,
-    CAP_BYTES,
     Layout,
     Tables,
+    cap_of,
+    chosen,
     factors_of,
     tables_of,
-    within,
 )
 
 __all__ = ["TreeGame", "tree_game"]
@@ -88,9 +88,9 @@ class TreeGame:
         if len(self.tables.tops):
             for some in self._looked_up_rows(len(columns), block_bytes):
                 answer[some] = self._looked_up(self._lines(columns[some]))
-        if self._chosen.any():
+        if not self.looks_up_all:
             for some in blocks(len(columns), self._walked_rows(block_bytes)):
-                answer[some] += self._walked(columns[some])
+                answer[some] += self.walked(columns[some])
         return np.asarray(answer.transpose(0, 2, 1))
 
     def outputs_and_values(
@@ -108,7 +108,7 @@ class TreeGame:
 
     def without_background(self) -> TreeGame:
         """Return the same game without the background's rows, if tables are all that is needed."""
-        if self._chosen.any():
+        if not self.looks_up_all:
             return self
         return replace(self, background=self.background[:0], weights=self.weights[:0])
 
@@ -155,6 +155,11 @@ class TreeGame:
     def share_of_leaves(self) -> float:
         """How many of the leaves are in tables."""
         return len(self.layout.groups.leaves) / self.forest.n_leaves
+
+    @property
+    def looks_up_all(self) -> bool:
+        """Whether no leaf that gives anything is without a table."""
+        return not self._chosen.any()
 
     @cached_property
     def layout(self) -> Layout:
@@ -238,8 +243,8 @@ class TreeGame:
             total[:, self._entries.key] = self._entries.sums(self.tables.entries.take(place))
         return self._all_outputs(total.reshape(len(lines), self.n_outputs, self.n_players))
 
-    def _walked(self, columns: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(n_rows, n_outputs, n_players) of the leaves without tables."""
+    def walked(self, columns: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what leaves without tables give, (n_rows, n_outputs, n_players)."""
         met = self._deep.met(columns)
         n_bits = self.paths.players.shape[1]
         gained, lost = (each.ravel() for each in shares(n_bits))
@@ -302,7 +307,7 @@ def tree_game(
     weights: NDArray[np.float64],
     owners: NDArray[np.int64],
     n_players: int,
-    cap_bytes: int = CAP_BYTES,
+    cap_bytes: int | None = None,
 ) -> TreeGame | None:
     """Sum a background into tables, as far as they fit.
 
@@ -311,7 +316,7 @@ def tree_game(
     background : float64 (n_background, n_columns).
     weights : float64 (n_background,), summing to 1.
     owners : int64 (n_columns,), the player that each column belongs to.
-    cap_bytes : what the tables may take.
+    cap_bytes : what the tables may take; by default what `cap_of` allows.
 
     Returns
     -------
@@ -320,7 +325,8 @@ def tree_game(
     paths = Paths(forest, owners)
     if paths.players.shape[1] > MOST_PLAYERS:
         return None
-    tables = tables_of(paths, within(paths, cap_bytes), background, weights, cap_bytes)
+    cap = cap_of(forest, cap_bytes)
+    tables = tables_of(paths, chosen(paths, background, cap), background, weights, cap.every)
     base_values = weights @ answers(forest, background)
     return TreeGame(forest, owners, n_players, background, weights, base_values, tables)
 

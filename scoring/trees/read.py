@@ -10,6 +10,7 @@ from scoring.predictor import OutputSpace
 from scoring.trees import catboost_trees, lightgbm_trees, sklearn_trees, xgboost_trees
 from scoring.trees.ensembles import averaged, members_of
 from scoring.trees.forest import Forest
+from scoring.trees.links import log_link
 from scoring.trees.unreadable import Unreadable
 
 __all__ = ["adds_in_single", "forest_in", "why_not"]
@@ -74,7 +75,7 @@ def _read(estimator: Any, space: OutputSpace) -> Forest | None:
         return _of_sklearn(estimator, space, classification=classification)
     if kind.__name__ not in LIBRARIES.get(kind.__module__, ()):
         return None
-    if space == "probability":
+    if space == "probability" or (space == "value" and log_link(estimator)):
         raise Unreadable("its leaves add up in margins: output_space='margin' has exact values")
     if classification and space != "margin":
         return None
@@ -99,15 +100,13 @@ def _of_sklearn(estimator: Any, space: OutputSpace, *, classification: bool) -> 
     boosted = family in {"GradientBoosting", "HistGradientBoosting"}
     if not boosted and family not in (*SINGLE, *VOTING):
         return None
-    linked = family == "HistGradientBoosting" and estimator.loss in {"poisson", "gamma"}
+    linked = log_link(estimator)
     sums_in: OutputSpace = "margin" if boosted and (classification or linked) else "value"
     if classification and not boosted:
         sums_in = "probability"
     if space != sums_in:
         what = {"margin": "margins", "value": "values", "probability": "probabilities"}[sums_in]
-        raise Unreadable(
-            f"its leaves add up in {what}: output_space={sums_in!r} has exact values"
-        )
+        raise Unreadable(f"its leaves add up in {what}: output_space={sums_in!r} has exact values")
     if family in SINGLE:
         return sklearn_trees.one_tree(estimator, classification=classification)
     if family in VOTING:

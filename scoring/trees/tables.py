@@ -13,8 +13,10 @@ experiments", 1937; Björklund et al., "Fourier meets Möbius: fast subset convo
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,10 +27,28 @@ from scoring.trees.groups import GROWTH, Groups, tops_of
 from scoring.trees.paths import Paths
 from scoring.trees.shares import shares
 
-__all__ = ["CAP_BYTES", "Layout", "Tables", "factors_of", "tables_of", "within"]
+__all__ = [
+    "CAP_BYTES", "Cap", "Layout", "Tables", "bytes_of_all", "cap_of", "chosen", "factors_of",
+    "fits", "tables_of",
+]  # fmt: skip
 
 CAP_BYTES = 512 * 2**20
-"""What all tables together may take."""
+"""What all tables together may take, however large the model is."""
+
+LEAF_BYTES = 56 * 2**10
+"""What they may take for each of the model's leaves."""
+
+PARTIAL_BYTES = 14 * 2**10
+"""The same where only some leaves have tables, and rows are walked through the others."""
+
+PARTIAL_CAP_BYTES = 64 * 2**20
+"""And what they may take then, however large the model is."""
+
+PAIR = 20
+"""Numbers of tables that are looked up while one leaf is walked with one background row."""
+
+MET = 16
+"""Background rows among which meetings at leaves are counted."""
 
 BUILD_BYTES = 64 * 2**20
 """What building them may take at a time."""
@@ -127,20 +147,90 @@ def factors_of(forest: Forest) -> NDArray[np.float64]:
     return values
 
 
-def within(paths: Paths, cap_bytes: int) -> NDArray[np.int64]:
-    """Choose the leaves whose tables fit together, those with fewest players first.
+class Cap(NamedTuple):
+    """What tables may take, in bytes: where all leaves have one, and where only some have."""
+
+    every: int
+    some: int
+
+
+def cap_of(forest: Forest, tables_bytes: int | None = None) -> Cap:
+    """Return what tables may take.
+
+    Parameters
+    ----------
+    tables_bytes : as somebody said it; by default in proportion to the model, up to `CAP_BYTES`.
+    """
+    if tables_bytes is not None:
+        return Cap(tables_bytes, tables_bytes)
+    n = forest.n_leaves
+    return Cap(min(CAP_BYTES, LEAF_BYTES * n), min(PARTIAL_CAP_BYTES, PARTIAL_BYTES * n))
+
+
+def bytes_of_all(paths: Paths) -> int:
+    """Return a cap under which every leaf has a table."""
+    return math.ceil(float(_leaf_bytes(paths).sum()))
+
+
+def fits(paths: Paths, cap: Cap) -> bool:
+    """Whether every leaf has a table under a cap."""
+    total = bytes_of_all(paths)
+    if total <= cap.every:
+        return True
+    every = np.arange(paths.forest.n_leaves)
+    return total <= 2 * cap.every and 8 * _grown(paths, every, GROWTH).n_entries <= cap.every
+
+
+def chosen(paths: Paths, background: NDArray[np.float64], cap: Cap) -> NDArray[np.int64]:
+    """Choose the leaves that have tables.
+
+    All of them where they fit. Else those whose walk takes longer than their table, the most that
+    is saved per byte first; and none where what is left takes more than half of the time.
+
+    Parameters
+    ----------
+    background : float64 (n_background, n_columns).
 
     Returns
     -------
-    int64 (n_tabled,), ordered by the number of players. None where fewer than half of the leaves
-    fit: then all are better computed as they are needed.
+    int64 (n_tabled,), ordered by the number of players.
     """
     order = np.argsort(paths.n_players, kind="stable")
-    d = paths.n_players[order].astype(np.float64)
+    if fits(paths, cap):
+        return order
+    if not len(background) or not cap.some:
+        return order[:0]
+    walked = PAIR * _met(paths, background)
+    factors, n_values = factors_of(paths.forest), paths.forest.values.shape[1]
+    saved = walked - paths.n_players * factors.shape[1] - n_values
+    sizes = _leaf_bytes(paths)
+    best = np.argsort(-saved / sizes, kind="stable")
+    best = best[(np.cumsum(sizes[best]) <= cap.some) & (saved[best] > 0)]
+    if saved[best].sum() < walked.sum() / 2:
+        return order[:0]
+    return order[np.isin(order, best)]
+
+
+def _leaf_bytes(paths: Paths) -> NDArray[np.float64]:
+    """What every leaf's own table takes, (n_leaves,)."""
+    d = paths.n_players.astype(np.float64)
     n_factors, n_values = factors_of(paths.forest).shape[1], paths.forest.values.shape[1]
-    fits = np.cumsum(8 * (d * n_factors + n_values) * 2**d) <= cap_bytes
-    chosen: NDArray[np.int64] = order[fits]
-    return chosen if 2 * len(chosen) >= len(order) else chosen[:0]
+    return np.asarray(8 * (d * n_factors + n_values) * 2**d)
+
+
+def _met(paths: Paths, background: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How many background rows a row like them meets at each leaf, (n_leaves,).
+
+    They pass what it fails.
+    """
+    few = np.linspace(0, len(background) - 1, min(MET, len(background))).astype(np.intp)
+    passed = paths.passed(background[few])
+    everybody = (np.left_shift(1, paths.n_players) - 1).astype(passed.dtype)
+    failed = passed ^ everybody[:, np.newaxis]
+    met = np.zeros(len(failed))
+    for each in failed.T:
+        met += ((failed & each[:, np.newaxis]) == 0).sum(axis=1)
+    return np.asarray(met / len(few) ** 2 * len(background))
 
 
 def tables_of(
@@ -154,7 +244,7 @@ def tables_of(
 
     Parameters
     ----------
-    leaves : as `within` chooses them.
+    leaves : as `chosen` has them.
     background : float64 (n_background, n_columns), and weights (n_background,).
     """
     factors, layout = factors_of(paths.forest), _layout(paths, leaves, cap_bytes)
@@ -176,12 +266,13 @@ def tables_of(
 
 def _layout(paths: Paths, leaves: NDArray[np.int64], cap_bytes: int) -> Layout:
     """Bring leaves together; their tables may grow by it while all of them fit."""
+    grown = _grown(paths, leaves, GROWTH)
+    return grown if 8 * grown.n_entries <= cap_bytes else _grown(paths, leaves, 1)
+
+
+def _grown(paths: Paths, leaves: NDArray[np.int64], growth: float) -> Layout:
     counts = factors_of(paths.forest).shape[1], paths.forest.values.shape[1]
-    grown, kept = (
-        Layout(Groups(paths, tops_of(paths, leaves, growth, *counts)), *counts)
-        for growth in (GROWTH, 1)
-    )
-    return grown if 8 * grown.n_entries <= cap_bytes else kept
+    return Layout(Groups(paths, tops_of(paths, leaves, growth, *counts)), *counts)
 
 
 def _add(

@@ -5,5 +5,5 @@ from __future__ import annotations
 __all__ = ["Unreadable"]
 
 
-class Unreadable(Exception):  # noqa: N818 it is an answer, not an error
+class Unreadable(Exception):
     """An estimator of trees whose answers are no sum of leaves; its text is a clause."""

@@ -51,8 +51,8 @@ def booster(model: Any, n_rounds: int | None = None, missing: float = np.nan) ->
     told = zip(content["trees"], content["tree_info"], weights.tolist(), strict=False)
     start = _start(parameters["base_score"], learner["objective"]["name"], n_outputs)
     trees = [_tree(each, group, weight) for each, group, weight in told]
-    numbers = {"missing": float(np.float32(missing)), "strangers_left": True}
-    return forest_of(trees, start, rounding="single", **numbers)
+    gap = float(np.float32(missing))
+    return forest_of(trees, start, rounding="single", missing=gap, strangers_left=True)
 
 
 def log_link(model: Any) -> bool:

@@ -8,7 +8,7 @@ from sklearn import ensemble, tree
 
 from scoring.trees.groups import GROWTH, MOST_BITS, Groups, tops_of
 from scoring.trees.paths import Paths
-from scoring.trees.tables import Layout, tables_of, within
+from scoring.trees.tables import Cap, Layout, chosen, tables_of
 from tests import oracles
 from tests.trees.test_trees import (
     ROOM,
@@ -83,7 +83,7 @@ def test_where_growth_is_over_the_cap_tables_do_not_grow():
     own = Layout(Groups(paths, tops_of(paths, every, 0, 1, 1)), 1, 1).n_entries
     assert kept < grown
     for cap in (8 * grown, 8 * grown - 8):
-        leaves = within(paths, 8 * own)
+        leaves = chosen(paths, x[:4], Cap(8 * own, 0))
         assert len(leaves) == len(every)
         tables = tables_of(paths, leaves, x[:4], np.full(4, 0.25), cap)
         assert tables.entries.nbytes == (8 * grown if cap == 8 * grown else 8 * kept)
