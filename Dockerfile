@@ -41,6 +41,7 @@ RUN site=$(echo /opt/shapserve/lib/python3*/site-packages); \
 COPY pyproject.toml README.md LICENSE ./
 COPY scoring scoring
 COPY service service
+COPY shapserve shapserve
 # With the locked build tools: an isolated build would fetch others, unhashed.
 RUN pip --python /opt/build/bin/python wheel --no-deps --no-build-isolation --wheel-dir /dist . && \
     pip --python /opt/shapserve/bin/python install --no-deps /dist/*.whl

@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[1]
 NOT_SERVED = ("joblib", "pandas", "scipy", "shap", "sklearn", "skops")
 WARM_UP = 50
 
-SERVE = ("-m", "service.cli")
+SERVE = ("-m", "shapserve")
 TELL = "import atexit, sys; atexit.register(lambda: print(*sys.modules))"
 SERVE_AND_TELL = ("-c", f"{TELL}; from service.cli import main; main()")
 """The same, and it prints the names of all modules when it is stopped."""

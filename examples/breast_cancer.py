@@ -56,7 +56,7 @@ def train():
 @contextmanager
 def serving(artifact):
     """Start the server on a free port; yield its address; stop it."""
-    command = [sys.executable, "-m", "service.cli", "serve", "--artifact", str(artifact)]
+    command = [sys.executable, "-m", "shapserve", "serve", "--artifact", str(artifact)]
     command += ["--drain-seconds", "0"]  # nobody else asks, so nobody has to notice
     log = (ROOT / "build" / "demo-server.log").open("w+", encoding="utf-8")
     with log, subprocess.Popen([*command, "--port", "0"], stderr=log, cwd=ROOT) as server:

@@ -20,6 +20,7 @@ HTTP = {
     "prometheus_client",
     "uvicorn",
 }
+BEGINNINGS = {"__init__.py", "start.py", "cli/__main__.py"}
 ALLOWED_TO_IMPORT_SCORING = {"app", "scorer", "codec", "errors", "fetch", "cli"}
 
 
@@ -42,7 +43,7 @@ def sources(package):
 
 @pytest.mark.parametrize("path", sources("scoring"), ids=lambda p: str(p.relative_to(ROOT)))
 def test_scoring_knows_nothing_of_http(path):
-    assert not imported(path) & (HTTP | {"service"})
+    assert not imported(path) & (HTTP | {"service", "shapserve"})
 
 
 @pytest.mark.parametrize("path", sources("service"), ids=lambda p: str(p.relative_to(ROOT)))
@@ -52,8 +53,23 @@ def test_only_the_edge_of_the_service_imports_scoring(path):
         assert "scoring" not in imported(path)
 
 
+@pytest.mark.parametrize("path", sources("service"), ids=lambda p: str(p.relative_to(ROOT)))
+def test_only_where_the_service_begins_does_it_import_what_is_above(path):
+    if str(path.relative_to(ROOT / "service")) not in BEGINNINGS:
+        assert "shapserve" not in imported(path)
+
+
+def test_importing_the_public_name_imports_nothing_heavy():
+    code = "import sys; old = {*sys.modules}; import shapserve.start; print(*{*sys.modules} - old)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    packages = {name.partition(".")[0] for name in run.stdout.split()}
+    assert packages - sys.stdlib_module_names == {"shapserve"}
+
+
 @pytest.mark.parametrize(
-    "path", [*sources("scoring"), *sources("service")], ids=lambda p: str(p.relative_to(ROOT))
+    "path",
+    [*sources("scoring"), *sources("service"), *sources("shapserve")],
+    ids=lambda p: str(p.relative_to(ROOT)),
 )
 def test_offline_libraries_are_imported_where_they_are_used(path):
     assert not imported(path, top_level=True) & OFFLINE

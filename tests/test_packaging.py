@@ -136,9 +136,9 @@ def test_the_licence_is_named_and_enclosed():
     assert "Copyright The shapserve authors" in text
 
 
-def test_both_packages_are_marked_as_typed():
-    assert (ROOT / "scoring" / "py.typed").is_file()
-    assert (ROOT / "service" / "py.typed").is_file()
+def test_the_packages_are_marked_as_typed():
+    for package in PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]:
+        assert (ROOT / package / "py.typed").is_file()
 
 
 # --- Commands -----------------------------------------------------------------------------------
@@ -244,5 +244,7 @@ def test_one_version_everywhere():
 
 def test_the_command_is_installed():
     scripts = metadata.distribution("shapserve").entry_points
-    assert {script.name: script.value for script in scripts} == {"shapserve": "service.start:main"}
+    assert {script.name: script.value for script in scripts} == {
+        "shapserve": "shapserve.start:main"
+    }
     assert (Path(sys.prefix) / "bin" / "shapserve").is_file()

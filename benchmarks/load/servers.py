@@ -48,7 +48,7 @@ def shapserve(artifact, *options):
     """This project's, with what it ships."""
     port = _free_port()
     command = [
-        sys.executable, "-m", "service.cli", "serve", "--artifact", str(artifact),
+        sys.executable, "-m", "shapserve", "serve", "--artifact", str(artifact),
         "--port", str(port), *options,
     ]  # fmt: skip
     with _started(command, port, "/score", "/health/ready") as server:

@@ -1,5 +1,5 @@
 """`python -m service.cli` is the command where the package is not installed."""
 
-from service.cli import main
+from shapserve.start import main
 
 main()

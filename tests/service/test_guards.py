@@ -158,6 +158,9 @@ def test_https(numeric, certificate):
         trusted = ssl.create_default_context(cafile=cert)
         with httpx.Client(base_url=url[1], verify=trusted, trust_env=False) as client:
             assert client.get("/health/ready").status_code == 200
+            # The whole body is sent although it is refused at once; nothing resets the connection.
+            is_error(client.post("/score", content=b" " * 50_000_000), 413, "body_too_large")
+            assert client.get("/health/ready").status_code == 200
     finally:
         process.kill()
         process.communicate()

@@ -7,9 +7,9 @@ import socket
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from contextlib import ExitStack
-from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 import pytest
@@ -186,22 +186,30 @@ class Clock:
     """As much of a loop as has a time, which passes by hand."""
 
     def __init__(self):
-        self.now, self.timers = 0.0, []
+        self.now = 0.0
+        self.timers: list[Timer] = []
 
     def time(self):
         return self.now
 
     def call_later(self, delay, callback):
-        timer = SimpleNamespace(due=self.now + delay, run=callback)
-        timer.cancel = lambda: timer in self.timers and self.timers.remove(timer)
-        self.timers.append(timer)
-        return timer
+        self.timers.append(Timer(self, self.now + delay, callback))
+        return self.timers[-1]
 
     def wait(self, seconds):
         self.now += seconds
         for timer in [t for t in self.timers if t.due <= self.now]:
             timer.cancel()
-            timer.run()
+            timer.callback()
+
+
+class Timer(NamedTuple):
+    clock: Clock
+    due: float
+    callback: Callable[[], object]
+
+    def cancel(self):
+        self.clock.timers = [timer for timer in self.clock.timers if timer is not self]
 
 
 @pytest.fixture

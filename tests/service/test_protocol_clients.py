@@ -49,6 +49,7 @@ def speak(script, servers, rows):
         "tiny_port": tiny.base_url.port,
         "rows": rows,
         "datatypes": DATATYPES,
+        "may_be_missing": "rooms",
         "outputs": OUTPUTS,
     }
     run = subprocess.run(
@@ -91,12 +92,22 @@ def test_mlflow(servers):
 def test_kserve(servers):
     heard, scored = speak("kserve_client.py", servers, WHOLE), scored_of(servers, WHOLE)
     v1 = heard["v1"]
-    assert v1["ready"] is True
-    assert v1["predicted"] == v1["objects"] == {"predictions": scored["predictions"]}
+    assert v1["live"] is v1["ready"] is True
+    assert v1["server_ready"].startswith("Unsupported protocol")  # says the client itself
+    assert "404" in v1["unknown_ready"]
+    assert (
+        v1["predicted"] == v1["by_url"] == v1["objects"] == {"predictions": scored["predictions"]}
+    )
     assert v1["explained"] == {"explanations": scored}
     assert "422" in v1["error"]
     assert "must be a list of 5 values" in v1["error"]
-    for v2 in (heard["json"], heard["bytes"]):
+    gap = scored_of(servers, [WHOLE[0] | {"rooms": None}, WHOLE[1]])
+    kinds = {"json": "application/json", "bytes": "application/octet-stream"}
+    for how, kind in kinds.items():
+        v2 = heard[how]
+        assert v2["content_type"] == kind
+        same_tensors(v2["with_gap"], gap)
+        assert v2["explained"].startswith("Unsupported protocol")
         assert (v2["live"], v2["server_ready"], v2["ready"]) == (True, True, True)
         assert v2["unknown_ready"] is False
         same_tensors(v2["outputs"], scored)
@@ -114,9 +125,25 @@ def test_triton(servers):
         assert json.loads(answer["features"]) == list(SCHEMA.names)
         same_tensors(answer["outputs"], scored)
         assert answer["outputs"]["additivity_gap"] == scored["additivity_gap"]
-    assert heard["default"] == heard["options"] == scored["predictions"]
+    assert heard["model_of_version"] == heard["model"]
+    assert [(model["name"], model["state"]) for model in heard["index"]] == [
+        ("houses", "READY"),
+        ("tiny", "READY"),
+    ]
+    assert len(heard["refusals"]) == 23
+    for call, said in heard["refusals"].items():
+        assert said.startswith("[501] "), call
+    gap = scored_of(servers, [WHOLE[0] | {"rooms": None}, WHOLE[1]])["probabilities"]
+    assert gap != scored["probabilities"]
+    assert heard["json_with_gap"] == heard["bytes_with_gap"] == gap
+    for ways in ("default", "options", "sequence", "gzip", "later", "by_hand"):
+        assert heard[ways] == scored["predictions"], ways
+    assert heard["deflate"].startswith("[415] Send the body uncompressed, or with")
     assert heard["one_tensor"] == [1, 1]
     assert heard["wrong_rows"].startswith("[422] The rows do not fit the schema")
     assert heard["wrong_rows"].endswith("First of 1: column plan: is missing.")
     assert heard["wrong_output"].startswith("[422] outputs must be")
+    assert heard["wrong_memory"].startswith("[422] ")
+    assert "shared memory is not read" in heard["wrong_memory"]
+    assert heard["wrong_classes"].startswith("[422] Outputs come as tensors")
     assert heard["wrong_model"].startswith("[404] No model of that name")

@@ -18,7 +18,7 @@ own = os.getpid()
 os.getpid = lambda: {seen}
 sys.meta_path.insert(0, Finder())
 
-from service.start import main
+from shapserve.start import main
 
 main()
 """
@@ -32,7 +32,7 @@ def test_process_1_heeds_a_signal_that_comes_while_it_starts(seen, status):
 
 def test_it_is_the_command():
     told = subprocess.run(
-        [sys.executable, "-c", "from service.start import main; main()", "--version"],
+        [sys.executable, "-c", "from shapserve.start import main; main()", "--version"],
         capture_output=True, text=True, timeout=60, check=True,
     )  # fmt: skip
     assert told.stdout.startswith("shapserve ")

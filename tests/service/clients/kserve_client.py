@@ -19,7 +19,13 @@ async def in_v1(task: dict[str, Any]) -> dict[str, Any]:
         url, body = task["url"], {"instances": [list(row.values()) for row in task["rows"]]}
         wrong: dict[str, Any] = {"instances": [[]]}
         return {
+            "live": await client.is_server_live(url),
+            "server_ready": await error_text(client.is_server_ready(url)),
             "ready": await client.is_model_ready(url, "houses"),
+            "unknown_ready": await error_text(client.is_model_ready(url, "nobody")),
+            "by_url": await client.infer(
+                f"{url}/v1/models/houses:predict", body, is_graph_endpoint=True
+            ),
             "predicted": await client.infer(url, body, "houses"),
             "objects": await client.infer(url, {"instances": task["rows"]}, "houses"),
             "explained": await client.explain(url, "houses", body),
@@ -31,34 +37,47 @@ async def in_v2(task: dict[str, Any], *, binary: bool) -> dict[str, Any]:
     """Ask for tensors, all as JSON or all as bytes."""
     async with InferenceRESTClient(RESTConfig(protocol="v2")) as client:
         url = task["url"]
-        answer = await client.infer(url, request_of(task, binary=binary), "houses")
+        heard: dict[str, str] = {}
+        answer = await client.infer(
+            url, request_of(task, binary=binary), "houses", response_headers=heard
+        )
+        gap = await client.infer(url, request_of(task, binary=binary, gap=True), "houses")
         return {
             "live": await client.is_server_live(url),
             "server_ready": await client.is_server_ready(url),
             "ready": await client.is_model_ready(url, "houses"),
             "unknown_ready": await client.is_model_ready(url, "nobody"),
             "outputs": {output.name: output.as_numpy() for output in answer.outputs},
+            "with_gap": {output.name: output.as_numpy() for output in gap.outputs},
+            "content_type": heard["content-type"],
+            "explained": await error_text(client.explain(url, "houses", {})),
             "error": await error_text(client.infer(url, {"inputs": []}, "houses")),
         }
 
 
-def request_of(task: dict[str, Any], *, binary: bool) -> InferRequest:
+def request_of(task: dict[str, Any], *, binary: bool, gap: bool = False) -> InferRequest:
+    """The rows as tensors; with a gap, as single floats of which the first is missing."""
     inputs = []
-    for name, datatype in task["datatypes"].items():
-        kind = {"FP64": np.float64, "INT64": np.int64, "BOOL": np.bool_, "BYTES": np.object_}
-        values: Any = np.array([row[name] for row in task["rows"]], dtype=kind[datatype])
-        tensor = InferInput(name, [len(values)], datatype)
+    kinds = {"FP64": np.float64, "FP32": np.float32, "INT64": np.int64, "BOOL": np.bool_}
+    for name, told in task["datatypes"].items():
+        datatype = "FP32" if gap and name == task["may_be_missing"] else told
+        values: Any = [row[name] for row in task["rows"]]
+        if datatype == "FP32":
+            values[0] = np.nan
+        values = np.array(values, dtype=kinds.get(datatype, np.object_))
+        tensor = InferInput(name, [len(values)], datatype, parameters={"content_type": "np"})
         tensor.set_data_from_numpy(values, binary_data=binary)
         inputs.append(tensor)
     asked = [RequestedOutput(name, {"binary_data": binary}) for name in OUTPUTS]
-    return InferRequest("houses", inputs, request_outputs=asked)
+    parameters = {"content_type": "pd", "sequence_id": 7}
+    return InferRequest("houses", inputs, request_outputs=asked, parameters=parameters)
 
 
 async def error_text(call: Any) -> str:
     try:
         await call
     except Exception as exc:  # noqa: BLE001 whatever the client raises
-        return str(exc)
+        return str(exc) or type(exc).__name__
     return ""
 
 

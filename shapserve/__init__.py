@@ -1,0 +1,1 @@
+"""The command `shapserve`; importing this imports nothing else."""
