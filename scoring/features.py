@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from scoring.background import Background
 from scoring.feature import Feature
 from scoring.forms.estimators import learnt_categories
+from scoring.frames import column_names
 from scoring.predictor import EstimatorModel, Predictor
-from scoring.schema import FeatureSchema, is_frame
+from scoring.schema import FeatureSchema
 from scoring.table import Table
 
 __all__ = ["Engineering", "engineered", "engineering_of", "feature_map", "split"]
@@ -117,7 +118,7 @@ def engineering_of(predictor: Predictor, examples: Table) -> Engineering | None:
         first = _transformed(head, raw, some)
         names = _names(head, first, raw)
         columns = FeatureSchema(
-            tuple(Feature(name, allows_missing=True) for name in names), frame=is_frame(first)
+            tuple(Feature(name, allows_missing=True) for name in names), frame=column_names(first) is not None
         )
         _numbers(first)
     except Exception:  # noqa: BLE001 a pipeline may end in anything, and then has no numeric columns
@@ -188,8 +189,8 @@ def _width(head: Any, raw: FeatureSchema, examples: Table) -> int:
 def _names(head: Any, columns: Any, raw: FeatureSchema) -> list[str]:
     """What the transformer calls its columns, where it can say so without repeating itself."""
     width = columns.shape[1]
-    if is_frame(columns):
-        names = [str(name) for name in columns.columns]
+    if (named := column_names(columns)) is not None:
+        names = [str(name) for name in named]
     else:
         try:
             names = [
