@@ -140,7 +140,7 @@ def encode_categories(
 _TYPES = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
 
 
-def _of_type(kind: type, value: Any) -> Any:
+def _of_type(kind: type[Any], value: Any) -> Any:
     """A value as the categories have it: JSON and pandas write whole numbers both ways."""
     if isinstance(value, np.generic):
         value = value.item()

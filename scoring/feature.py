@@ -54,7 +54,7 @@ class Feature:
         return None if self.missing_none else math.nan
 
     @cached_property
-    def category_type(self) -> type:
+    def category_type(self) -> type[Any]:
         """The type that all categories have."""
         return type(self.categories[0]) if self.categories else str
 

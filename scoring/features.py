@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from scoring.background import Background
 from scoring.feature import Feature
 from scoring.lineage import Lineage, lineage_of, model_lineage
+from scoring.frames import column_names
 from scoring.predictor import EstimatorModel, Predictor
-from scoring.schema import FeatureSchema, is_frame
+from scoring.schema import FeatureSchema
 from scoring.table import Table
 
 __all__ = [
@@ -126,7 +127,7 @@ def engineering_of(predictor: Predictor, examples: Table) -> Engineering | None:
         first = _transformed(head, raw, some)
         names = _names(head, first, raw)
         columns = FeatureSchema(
-            tuple(Feature(name, allows_missing=True) for name in names), frame=is_frame(first)
+            tuple(Feature(name, allows_missing=True) for name in names), frame=column_names(first) is not None
         )
         _numbers(first)
     except Exception:  # noqa: BLE001 a pipeline may end in anything, and then has no numeric columns
@@ -196,8 +197,8 @@ def _numbers(columns: Any) -> NDArray[np.float64]:
 def _names(head: Any, columns: Any, raw: FeatureSchema) -> list[str]:
     """What the transformer calls its columns, where it can say so without repeating itself."""
     width = columns.shape[1]
-    if is_frame(columns):
-        names = [str(name) for name in columns.columns]
+    if (named := column_names(columns)) is not None:
+        names = [str(name) for name in named]
     else:
         try:
             names = [

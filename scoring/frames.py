@@ -1,4 +1,4 @@
-"""Frames of every library as named columns of plain values: pandas, polars, Arrow and what speaks it.
+"""Frames of other libraries than pandas as named columns of plain values.
 
 polars and pyarrow are read through their own methods, which are there where such a frame is. Any
 other frame with the Arrow PyCapsule interface or the dataframe interchange interface goes through
@@ -65,9 +65,9 @@ def in_memory(x: Any) -> Any:
     if find_spec("pyarrow"):
         return _through_pyarrow(x)
     if find_spec("polars"):
-        import polars
+        import polars as pl
 
-        return polars.DataFrame(x)
+        return pl.DataFrame(x)
     fix = "Install pyarrow or polars, or pass a pandas DataFrame or an array."
     raise ParameterError("x", f"must be read by a library: {type(x).__name__} is a frame", fix)
 
@@ -141,9 +141,7 @@ class _Polars:
     def values(self, j: int) -> Values:
         column = self._frame.to_series(j)
         kind = column.dtype
-        if kind.is_integer() or kind.is_float() or (kind == bool and not column.null_count()):
-            return np.asarray(column.to_numpy())
-        if kind.is_temporal() and type(kind).__name__ in {"Date", "Datetime"}:
+        if kind.is_integer() or kind.is_float() or str(kind) == "Boolean":
             return np.asarray(column.to_numpy())
         values: list[Any] = column.to_list()
         return values
@@ -169,11 +167,7 @@ class _Arrow:
 
         column = self._table.column(j)
         kind = column.type
-        if types.is_integer(kind) or types.is_floating(kind):
-            return _numbers(column)
-        if types.is_date(kind) or types.is_timestamp(kind):
-            return _numbers(column)
-        if types.is_boolean(kind) and not column.null_count:
+        if types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind):
             return _numbers(column)
         values: list[Any] = column.to_pylist()
         return values

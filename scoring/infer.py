@@ -19,6 +19,18 @@ __all__ = ["Names", "features_of", "plain_values", "two_dimensional"]
 Names = Sequence[Any] | NDArray[Any]
 """Names as people have them: a list, or an array such as scikit-learn's `feature_names`."""
 
+_FIXES = {
+    "interval": "Give pandas.cut labels, or write column.astype(str).",
+    "category": "Write the categories as one type: column.astype(str).astype('category').",
+    "timedelta": "Convert it before training: column.dt.total_seconds().",
+    "duration": "Convert it before training: column.dt.total_seconds().",
+    "date": "Convert it before training, to a number of days, say.",
+    "timestamp": "Convert it before training, to a number of days, say.",
+    "decimal": "Convert it before training to float64.",
+    "complex": "Split it before training into its real and its imaginary part.",
+}
+"""What to do about a column, by a word in the name of its dtype or its values' type."""
+
 _PYTHON = ((np.bool_, bool), (np.integer, int), (np.floating, float), (np.str_, str))
 
 
@@ -73,7 +85,9 @@ def _is_numeric(column: Any) -> bool:
 
 
 def _is_missing(value: Any) -> bool:
-    return value is None or type(value).__name__ == "NAType" or value != value  # noqa: PLR0124 NaN
+    if value is None or type(value).__name__ in {"NAType", "NaTType"}:
+        return True
+    return isinstance(value, (float, np.floating)) and bool(np.isnan(value))
 
 
 def _check_shape(x: Any) -> None:
@@ -131,7 +145,7 @@ def _of_numbers(name: str, column: Any) -> Feature:
     )
 
 
-def _range(name: str, numbers: NDArray[np.float64]) -> dict[str, float]:
+def _range(name: str, numbers: NDArray[np.float64]) -> dict[str, Any]:
     """The least and the greatest of a column's numbers; {} where all are missing."""
     seen = numbers[np.isfinite(numbers)]
     if len(seen) < len(numbers) - np.isnan(numbers).sum():
@@ -159,7 +173,7 @@ def _of_categorical(name: str, dtype: Any) -> Feature:
 def _of_objects(name: str, column: Any) -> Feature:
     """Read a feature off texts, or off objects that are all texts, booleans or numbers."""
     values, dtype = column.tolist(), str(column.dtype)
-    seen = {_plain(value) for value in values if not _is_missing(value)}
+    seen = [_plain(value) for value in values if not _is_missing(value)]
     types = set(map(type, seen))
     none = any(value is None for value in values)
     if none and any(value is not None and _is_missing(value) for value in values):
@@ -167,10 +181,10 @@ def _of_objects(name: str, column: Any) -> Feature:
         raise ParameterError(f"column '{name}'", "must write missing values in one way", fix)
     if types == {str}:
         _check_text(name, seen)
-        listed = tuple(sorted(seen))
+        listed = tuple(sorted(set(seen)))
         return Feature(name, "category", dtype, categories=listed, missing_none=none)
     if dtype == "object" and types == {bool}:
-        ends = {"minimum": float(min(seen)), "maximum": float(max(seen))}
+        ends: dict[str, Any] = {"minimum": float(min(seen)), "maximum": float(max(seen))}
         return Feature(name, "boolean", dtype, missing_none=none, **ends)
     if dtype == "object" and types and types <= {int, float}:
         numbers = np.array([np.nan if _is_missing(v) else v for v in values], dtype=np.float64)
@@ -196,16 +210,6 @@ def _unsupported(name: str, dtype: str, types: set[type]) -> ParameterError:
     rule = f"must hold numbers, booleans, text or categories; its dtype is {dtype}"
     if dtype == "object":
         rule += f" and it holds {mixed or 'nothing'}"
-    fixes = {
-        "datetime": "Convert it before training, to a number of days, say.",
-        "timestamp": "Convert it before training, to a number of days, say.",
-        "timedelta": "Convert it before training: column.dt.total_seconds().",
-        "duration": "Convert it before training: column.dt.total_seconds().",
-        "decimal": "Convert it before training: column.astype('float64').",
-        "complex": "Split it before training into its real and its imaginary part.",
-        "category of interval": "Give pandas.cut labels, or write column.astype(str).",
-        "category": "Write the categories as one type: column.astype(str).astype('category').",
-    }
-    short = next((fix for start, fix in fixes.items() if dtype.startswith(start)), "")
-    fix = short or "Convert it before training: column.astype(str) for text, astype(float), ..."
+    fix = next((fix for word, fix in _FIXES.items() if word in f"{dtype} {mixed}".lower()), "")
+    fix = fix or "Convert it before training: column.astype(str) for text, astype(float), ..."
     return ParameterError(f"column '{name}'", rule, fix)

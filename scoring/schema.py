@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,14 +16,12 @@ from scoring.encode import Violations, encode_categories, encode_numbers
 from scoring.encode_few import FEW, FewRows
 from scoring.errors import ParameterError, RowsError, Violation
 from scoring.feature import Category, Feature
-from scoring.frames import frame_of, is_frame
+from scoring.frames import frame_of, in_memory, is_frame
 from scoring.infer import Names, features_of, plain_values, two_dimensional
 from scoring.table import Table, to_array, to_frame, to_polars
+from scoring.writings import as_taken
 
 __all__ = ["FeatureSchema", "Names", "infer_for", "is_frame"]
-
-COMPARED_ROWS = 100
-"""Rows on which a model's answers to a polars and a pandas frame are compared."""
 
 Library = Literal["pandas", "polars"]
 
@@ -230,39 +227,7 @@ def infer_for(model: Any, x: Any, names: Names | None = None) -> FeatureSchema:
         tuple(replace(feature, allows_missing=True) for feature in schema.features),
         frame=schema.frame and not (arrays and not any(schema.code_tables)),
     )
-    return replace(schema, library="polars") if _needs_polars(model, schema, x) else schema
-
-
-def _needs_polars(model: Any, schema: FeatureSchema, x: Any) -> bool:
-    """Whether a model takes a polars frame, and not the same rows in pandas'.
-
-    Most models take both; a step that calls polars' own methods does not.
-    """
-    if not schema.frame or type(x).__module__.partition(".")[0] != "polars":
-        return False
-    rows = x.head(COMPARED_ROWS)
-    answer = _answer(model, rows)
-    if answer is None:
-        return False
-    in_pandas = _answer(model, schema.written(schema.encode(rows)))
-    return in_pandas is None or not _same(answer, in_pandas)
-
-
-def _answer(model: Any, rows: Any) -> NDArray[Any] | None:
-    """What a model says of a frame, or None where it raises."""
-    ask = getattr(model, "predict_proba", getattr(model, "predict", model))
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of whatever it then takes
-            return np.asarray(ask(rows))
-    except Exception:  # noqa: BLE001 whatever a user's model raises is its way of saying no
-        return None
-
-
-def _same(one: NDArray[Any], other: NDArray[Any]) -> bool:
-    if one.dtype.kind == other.dtype.kind == "f":
-        return one.shape == other.shape and np.allclose(one, other, rtol=1e-9, equal_nan=True)
-    return bool(np.array_equal(one, other))
+    return schema if frame_of(x) is None else as_taken(model, schema, in_memory(x))
 
 
 def _check_names(names: Sequence[str], trained_on: Sequence[str], argument: str) -> None:

@@ -111,8 +111,10 @@ def to_polars(table: Table, features: Sequence[Feature]) -> Any:
 
     columns = {}
     for j, feature in enumerate(features):
-        values = pl.Series(_column(table, j, feature).tolist()).fill_nan(None)
-        columns[feature.name] = values.cast(_polars_dtype(feature, table.categories[j]))
+        values = [None if value != value else value for value in _column(table, j, feature)]  # noqa: PLR0124 NaN
+        dtype = _polars_dtype(feature, table.categories[j])
+        plain = dtype.is_numeric() or dtype == pl.Boolean
+        columns[feature.name] = pl.Series(values, dtype=None if plain else dtype).cast(dtype)
     return pl.DataFrame(columns)
 
 
@@ -120,7 +122,7 @@ def _polars_dtype(feature: Feature, categories: Sequence[Category]) -> Any:
     import polars as pl
 
     if feature.dtype == "category":
-        return pl.Enum(categories) if feature.ordered else pl.Categorical
+        return pl.Enum(map(str, categories)) if feature.ordered else pl.Categorical
     if feature.dtype == "object":
         return {"boolean": pl.Boolean, "category": pl.String}.get(feature.kind, pl.Float64)
     name = "Boolean" if feature.dtype == "bool" else feature.dtype.title().replace("Ui", "UI")

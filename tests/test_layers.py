@@ -11,6 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 OFFLINE = {"shap", "pandas", "sklearn", "scipy", "skops", "joblib", "numba", "pyarrow", "skl2onnx"}
+OFFLINE |= {"polars"}
 HTTP = {
     "fastapi",
     "httptools",

@@ -21,6 +21,7 @@ from scoring.explainers.task import ModelTask, space_of
 from scoring.explainers.view import View
 from scoring.explanation import GlobalExplanation, LocalExplanation
 from scoring.feature import Feature
+from scoring.frames import in_memory
 from scoring.players import Players
 from scoring.predictor import EstimatorModel, OutputSpace, Predictor
 from scoring.schema import Names
@@ -110,6 +111,7 @@ class MimicExplainer:
         random_state: int = 0,
     ) -> None:
         _check(model, explainable_model, max_num_of_augmentations, is_function=is_function)
+        initialization_examples = in_memory(initialization_examples)
         if transformations is not None:
             model = with_transformations(model, transformations, initialization_examples)
         space = space_of(model, model_task, output_space)

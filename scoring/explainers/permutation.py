@@ -18,6 +18,7 @@ from scoring.explainers.arguments import Subset, chosen
 from scoring.explainers.metrics import Metric, metric_of
 from scoring.explainers.task import ModelTask, space_of
 from scoring.explanation import GlobalExplanation
+from scoring.frames import in_memory
 from scoring.games.game import blocks
 from scoring.predictor import Predictor, adapt
 from scoring.schema import Names, infer_for
@@ -174,7 +175,7 @@ class PFIExplainer:
         )
 
     def _scored(self, x: Any, true_labels: Any) -> _Scored:
-        model = self.model
+        model, x = self.model, in_memory(x)
         if self.transformations is not None:
             model = with_transformations(model, self.transformations, x)
         schema = infer_for(model, x, self.features)

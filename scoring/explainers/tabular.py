@@ -21,6 +21,7 @@ from scoring.explainers.task import ModelTask, space_of
 from scoring.explainers.view import Full, View
 from scoring.explanation import GlobalExplanation, LocalExplanation
 from scoring.features import Engineering, engineering_of
+from scoring.frames import in_memory
 from scoring.players import Groups, Players
 from scoring.predictor import OutputSpace, Predictor, adapt
 from scoring.schema import Names
@@ -109,6 +110,7 @@ class TabularExplainer:
             raise ParameterError("method", f"must be one of {', '.join(get_args(Method))}")
         if n_background is not None and n_background < 1:
             raise ParameterError("n_background", "must be at least 1")
+        initialization_examples = in_memory(initialization_examples)
         if transformations is not None:
             model = with_transformations(model, transformations, initialization_examples)
         space = space_of(model, model_task, output_space)

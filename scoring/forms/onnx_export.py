@@ -69,7 +69,11 @@ def _inputs(schema: FeatureSchema, precision: str, shape: str) -> list[tuple[str
             return number([None, 1])
         if feature.category_type is str:
             return types.StringTensorType([None, 1])
-        return number([None, 1]) if feature.category_type is float else types.Int64TensorType([None, 1])
+        return (
+            number([None, 1])
+            if feature.category_type is float
+            else types.Int64TensorType([None, 1])
+        )
 
     return [(feature.name, kind(feature)) for feature in schema.features]
 
