@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from scoring.background import Background
 from scoring.feature import Feature
 from scoring.forms.estimators import learnt_categories
+from scoring.models.transformed import halves
 from scoring.predictor import EstimatorModel, Predictor
 from scoring.schema import FeatureSchema, is_frame
 from scoring.table import Table
@@ -88,12 +89,7 @@ def engineered(head: Any, raw: FeatureSchema, rows: Table) -> NDArray[np.float64
 
 def split(model: Any) -> tuple[Any, Any] | None:
     """Cut a fitted pipeline before its last step; None for what is no pipeline."""
-    if not isinstance(model, EstimatorModel):
-        return None
-    estimator = model.estimator
-    if type(estimator).__module__ != "sklearn.pipeline" or len(estimator.steps) < 2:
-        return None
-    return estimator[:-1], estimator[-1]
+    return halves(model.estimator) if isinstance(model, EstimatorModel) else None
 
 
 def engineering_of(predictor: Predictor, examples: Table) -> Engineering | None:

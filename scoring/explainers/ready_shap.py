@@ -41,8 +41,7 @@ def read(explainer: Any) -> tuple[Predictor, Background]:
     table = schema.encode(rows)
     model = explainer.model.f
     predictor = adapt(model, schema, None, None, table.take(slice(0, 2)))
-    schema = with_allowances(schema, predictor, table)
-    predictor = adapt(model, schema, predictor.space, None, table.take(slice(0, 2)))
+    predictor = predictor.over(with_allowances(schema, predictor, table))
     weights = np.asarray(data.weights, dtype=np.float64)
     method = "rows of the shap explainer"
     return predictor, Background(table, weights / weights.sum(), method, len(rows))
