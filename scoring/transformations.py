@@ -173,7 +173,7 @@ class _Frozen:
         return self
 
     def __getattr__(self, name: str) -> Any:
-        if name == "transformer" or name == "fit_transform":  # not there, or it would fit
+        if name in {"transformer", "fit_transform"}:  # not there, or it would fit
             raise AttributeError(name)
         return getattr(self.transformer, name)
 

@@ -94,11 +94,9 @@ def wrapped(model: Any) -> Any:
         return model
     if objective in MARGINS:
         return BoosterMargins(model, 2)
-    return (
-        BoosterClassifier(model, max(2, n_outputs))
-        if objective in LIKELY
-        else BoosterRegressor(model)
-    )
+    if objective in LIKELY:
+        return BoosterClassifier(model, max(2, n_outputs))
+    return BoosterRegressor(model)
 
 
 def _is_a(model: Any, module: str) -> bool:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["distil"]
 
 MODELS = (
-    "Fitted model: .joblib, .pkl, .skops, .onnx, or the file of a booster: XGBoost's .json or .ubj, "
-    "LightGBM's .txt."
+    "Fitted model: .joblib, .pkl, .skops, .onnx, or a booster's own file: XGBoost's .json or "
+    ".ubj, LightGBM's .txt."
 )
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
