@@ -144,9 +144,10 @@ def _check_classes(face: Model, classes: Names | None) -> None:
 
 
 def _count_outputs(face: Model, probe: Table, space: OutputSpace) -> int:
+    model = getattr(face, "estimator", None)
     method = "its predict" if space == "value" and isinstance(face, EstimatorModel) else "it"
     try:
-        outputs = answered(lambda: face.outputs(probe, space), method)
+        outputs = answered(model, lambda: face.outputs(probe, space), method)
     except ModelError as error:
         if not isinstance(face, EstimatorModel):
             raise

@@ -37,7 +37,7 @@ def numbers(answer: Any, n_rows: int) -> NDArray[np.float64]:
         outputs = outputs[:, np.newaxis]
     if outputs.ndim != 2 or outputs.shape[0] != n_rows:
         raise ModelError(
-            f"the model answered an array of shape {outputs.shape} for {n_rows} rows; "
+            f"the model answered an array of shape {raw.shape} for {n_rows} rows; "
             "it must answer one number, or one row of numbers, for each."
         )
     return outputs

@@ -88,8 +88,13 @@ def recognised(
     raise ParameterError("model", "must be a fitted estimator, a callable or an ONNX model")
 
 
-def answered(call: Callable[[], Any], method: str = "it") -> Any:
+def answered(model: Any, call: Callable[[], Any], method: str = "it") -> Any:
     """Call a model; what it raises becomes an error that tells the model's own words.
+
+    Parameters
+    ----------
+    call : of the model.
+    method : its subject in the message.
 
     Raises
     ------
@@ -100,12 +105,30 @@ def answered(call: Callable[[], Any], method: str = "it") -> Any:
     except ShapserveError:
         raise
     except Exception as error:  # whatever a user's model raises is its way of saying no
-        if type(error).__name__.endswith("NotFittedError"):
+        if _tells_unfitted(error, model):
             raise ParameterError("model", "must be fitted", "Call its fit method first.") from None
         told = f"{method} raised {type(error).__name__}: {first_line(error)}"
         rule = f"must answer the rows that it is given; {told.rstrip('.')}"
         fix = "That is the model's own error; give it rows that it answers, or mend it."
         raise ParameterError("model", rule, fix) from error
+
+
+def _tells_unfitted(error: Exception, model: Any) -> bool:
+    """Whether a call failed because the model is not fitted."""
+    if type(error).__name__.endswith("NotFittedError"):
+        return True
+    if type(model).__module__.partition(".")[0] == "catboost":
+        return not model.is_fitted()
+    if not (isinstance(error, AttributeError) and hasattr(model, "__sklearn_tags__")):
+        return False
+    from sklearn.exceptions import NotFittedError
+    from sklearn.utils.validation import check_is_fitted
+
+    try:
+        check_is_fitted(model)
+    except NotFittedError:
+        return True
+    return False
 
 
 def _unbound(
@@ -137,7 +160,7 @@ def _estimator(
         raise ParameterError("model", rule, "Cluster numbers are labels: fit a classifier.")
     if task is None and is_outlier_detector(model):
         return model
-    labels = checked_labels(answered(lambda: getattr(model, "classes_", None)))
+    labels = checked_labels(answered(model, lambda: getattr(model, "classes_", None)))
     if task == "regression":
         return ValuesOnly(model) if labels or hasattr(model, "predict_proba") else model
     if labels:
@@ -166,10 +189,10 @@ def _labelled(
         return model
     rows = face.rows(asked)
     if hasattr(model, "predict"):
-        said = answered(lambda: model.predict(rows), "its predict")
+        said = answered(model, lambda: model.predict(rows), "its predict")
         _check_answers(said, labels, asked.n_rows)
     if "probability" in face.spaces:
-        answer = answered(lambda: model.predict_proba(rows), "its predict_proba")
+        answer = answered(model, lambda: model.predict_proba(rows), "its predict_proba")
         n_columns = check_probabilities(answer, asked.n_rows, "predict_proba").shape[1]
         if n_columns != max(2, len(labels)):
             rule = f"must answer one probability for each of its {len(labels)} classes"
@@ -201,11 +224,11 @@ def _unlabelled(
         fix = "Pass rows, so that its classes can be counted."
         raise ParameterError("model", "must have classes_ where it is asked about no rows", fix)
     rows = EstimatorModel(model, schema).rows(asked)
-    answer = answered(lambda: getattr(model, method)(rows), f"its {method}")
+    answer = answered(model, lambda: getattr(model, method)(rows), f"its {method}")
     outputs = check_probabilities(answer, asked.n_rows, method)
     said = None
     if method == "predict_proba" and hasattr(model, "predict"):
-        said = answered(lambda: model.predict(rows), "its predict")
+        said = answered(model, lambda: model.predict(rows), "its predict")
     if said is None or _are_outputs(said, answer):
         check_sums(outputs, method)
         return Classifier(model, _given(classes, outputs.shape[1]), method, predicts=False)
@@ -271,7 +294,7 @@ def _function(
     face = CallableModel(function, schema, space)
     if space != "probability" or asked is None:
         return face
-    answer = answered(lambda: function(EstimatorModel(None, schema).rows(asked)))
+    answer = answered(function, lambda: function(EstimatorModel(None, schema).rows(asked)))
     outputs = check_probabilities(answer, asked.n_rows, "answer")
     check_sums(outputs, "answer")
     return CallableModel(function, schema, space, _given(classes, outputs.shape[1]))
