@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from scoring.background import Background
 from scoring.feature import Feature
-from scoring.lineage import Lineage, lineage_of, model_lineage
 from scoring.frames import column_names
-from scoring.predictor import EstimatorModel, Predictor
+from scoring.lineage import Lineage, lineage_of, model_lineage
+from scoring.models.transformed import halves
+from scoring.predictor import EstimatorModel, Predictor, last_step
 from scoring.schema import FeatureSchema
 from scoring.table import Table
 
@@ -98,12 +99,7 @@ def engineered(head: Any, raw: FeatureSchema, rows: Table) -> NDArray[np.float64
 
 def split(model: Any) -> tuple[Any, Any] | None:
     """Cut a fitted pipeline before its last step; None for what is no pipeline."""
-    if not isinstance(model, EstimatorModel):
-        return None
-    estimator = model.estimator
-    if type(estimator).__module__ != "sklearn.pipeline" or len(estimator.steps) < 2:
-        return None
-    return estimator[:-1], estimator[-1]
+    return halves(model.estimator) if isinstance(model, EstimatorModel) else None
 
 
 def engineering_of(predictor: Predictor, examples: Table) -> Engineering | None:
@@ -127,7 +123,8 @@ def engineering_of(predictor: Predictor, examples: Table) -> Engineering | None:
         first = _transformed(head, raw, some)
         names = _names(head, first, raw)
         columns = FeatureSchema(
-            tuple(Feature(name, allows_missing=True) for name in names), frame=column_names(first) is not None
+            tuple(Feature(name, allows_missing=True) for name in names),
+            frame=column_names(first) is not None,
         )
         _numbers(first)
     except Exception:  # noqa: BLE001 a pipeline may end in anything, and then has no numeric columns
@@ -154,7 +151,8 @@ def lineage_of_model(predictor: Predictor, examples: Table) -> Lineage | None:
     if not isinstance(model, EstimatorModel) or not any(examples.categories):
         return None
     rows = model.rows(_spread(examples))
-    return model_lineage(model.estimator, predictor.schema.features, rows)
+    head, tail = split(model) or (None, model.estimator)
+    return model_lineage(head, last_step(tail), predictor.schema.features, rows)
 
 
 def open_texts(predictor: Predictor, examples: Table) -> tuple[str, ...]:

@@ -95,21 +95,19 @@ def lineage_of(head: Any, features: Sequence[Feature], rows: Any) -> Lineage:
     return Lineage(tuple(columns), trace.vocabularies, trace.opened)
 
 
-def model_lineage(estimator: Any, features: Sequence[Feature], rows: Any) -> Lineage:
+def model_lineage(head: Any, estimator: Any, features: Sequence[Feature], rows: Any) -> Lineage:
     """Read a fitted model of raw rows, to its own encoding of categories.
 
     Parameters
     ----------
+    head : the transformer before the estimator, or None.
     features, rows : as in `lineage_of`.
     """
     trace = _Trace(tuple(features))
     columns = [Column(frozenset([j]), Form.VALUE) for j in range(len(features))]
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
-        if _name(estimator) == "sklearn.Pipeline":
-            for _, step in estimator.steps[:-1]:
-                columns, rows = trace.through(step, columns, rows)
-            estimator = estimator.steps[-1][1]
+        columns, rows = trace.through(head, columns, rows)
         _close(trace, estimator, columns, rows)
     return Lineage(tuple(columns), trace.vocabularies, trace.opened)
 

@@ -16,6 +16,9 @@ import numpy as np
 from scoring.errors import ParameterError
 from scoring.forms.refused import first_line
 from scoring.frames import column_names
+from scoring.models.boosters import wrapped
+from scoring.models.recognise import BOUND
+from scoring.models.transformed import Transformed
 
 __all__ = ["with_transformations"]
 
@@ -37,7 +40,8 @@ def with_transformations(model: Any, transformations: Any, examples: Any) -> Any
 
     Parameters
     ----------
-    model : a fitted estimator of transformed rows.
+    model : anything that predicts of transformed rows: an estimator, a booster, an object with
+        `predict` or `predict_proba`, a method bound to one, or a function.
     transformations : a fitted transformer of raw rows, such as a ColumnTransformer or a Pipeline; a
         list of `(columns, fitted transformer or None)`; or a fitted `DataFrameMapper`. In a list a
         column that is named by itself reaches its transformer as one dimension, a list of columns
@@ -50,19 +54,36 @@ def with_transformations(model: Any, transformations: Any, examples: Any) -> Any
         Something is not fitted or is no transformer, a column is missing, the examples cannot be
         transformed, or the transformed rows have another width than the model takes.
     """
-    if not hasattr(model, "predict"):
-        raise ParameterError("model", "must be an estimator where transformations are given")
-    from sklearn.pipeline import Pipeline
-
+    owner, name = getattr(model, "__self__", None), getattr(model, "__name__", "")
+    if name in BOUND and hasattr(owner, name):
+        return getattr(with_transformations(owner, transformations, examples), name)
+    model = wrapped(model)
+    if not (callable(model) or hasattr(model, "predict") or hasattr(model, "predict_proba")):
+        raise ParameterError("model", "must be a fitted estimator or a callable")
     if type(transformations).__name__ == "DataFrameMapper":
         steps, remainder = _mapped(transformations)
         head = _column_transformer(steps, examples, remainder)
     elif isinstance(transformations, (list, tuple)):
         head = _column_transformer(list(_steps(transformations)), examples, "drop")
     else:
-        _check_fitted([_Step("", [], transformations)])
+        _check_transform([_Step("", [], transformations)])
         head = transformations
     _check_width(head, model, examples)
+    return _in_a_row(head, model)
+
+
+def _in_a_row(head: Any, model: Any) -> Any:
+    """A transformer and a model of what it makes: as a Pipeline, where scikit-learn takes it."""
+    from sklearn.exceptions import NotFittedError
+    from sklearn.pipeline import Pipeline
+    from sklearn.utils.validation import check_is_fitted
+
+    if not (hasattr(model, "predict") or hasattr(model, "predict_proba")):
+        return lambda rows: model(head.transform(rows))
+    try:
+        check_is_fitted(model)  # which is what a Pipeline asks before it predicts
+    except (NotFittedError, TypeError, AttributeError):
+        return Transformed(head, model)
     return Pipeline([("transformations", head), ("model", model)])
 
 
@@ -96,9 +117,8 @@ def _mapped(mapper: Any) -> tuple[list[_Step], Any]:
 def _column_transformer(steps: Sequence[_Step], examples: Any, remainder: Any) -> Any:
     """A fitted ColumnTransformer of transformers that are fitted already."""
     from sklearn.compose import ColumnTransformer
-    from sklearn.frozen import FrozenEstimator
 
-    _check_fitted(steps)
+    _check_transform(steps)
     _check_columns([name for step in steps for name in np.ravel(step.columns).tolist()], examples)
     frozen = []
     for step in steps:
@@ -107,12 +127,12 @@ def _column_transformer(steps: Sequence[_Step], examples: Any, remainder: Any) -
             frozen.append((name, "passthrough", np.atleast_1d(step.columns).tolist()))
         else:
             transformer = _named(step.transformer, step.columns)
-            frozen.append((name, FrozenEstimator(transformer), step.columns))
-    others = FrozenEstimator(remainder) if hasattr(remainder, "transform") else remainder
+            frozen.append((name, _Frozen(transformer), step.columns))
+    others = _Frozen(remainder) if hasattr(remainder, "transform") else remainder
     made = ColumnTransformer(
         frozen, remainder=others, sparse_threshold=0, verbose_feature_names_out=False
     )
-    _tried(lambda: made.fit(examples))
+    _tried(lambda: made.fit(examples), steps)
     # Freezing kept them from being fitted again; from here on it would only be in the way.
     made.transformers = [(name, _bare(each), columns) for name, each, columns in made.transformers]
     made.transformers_ = [
@@ -139,32 +159,49 @@ def _named(transformer: Any, columns: Any) -> Any:
     return transformer
 
 
+class _Frozen:
+    """A fitted transformer that fitting changes nothing of."""
+
+    def __init__(self, transformer: Any) -> None:
+        self.transformer = transformer
+
+    def __sklearn_clone__(self) -> _Frozen:
+        return self
+
+    def fit(self, rows: Any, y: Any = None) -> _Frozen:  # noqa: ARG002 scikit-learn's signature
+        """Return the same transformer."""
+        return self
+
+    def __getattr__(self, name: str) -> Any:
+        if name in {"transformer", "fit_transform"}:  # not there, or it would fit
+            raise AttributeError(name)
+        return getattr(self.transformer, name)
+
+
 def _bare(transformer: Any) -> Any:
-    """What a frozen estimator holds; everything else as it is."""
-    return transformer.estimator if type(transformer).__name__ == "FrozenEstimator" else transformer
+    """What a frozen transformer holds; everything else as it is."""
+    return transformer.transformer if isinstance(transformer, _Frozen) else transformer
 
 
-def _check_fitted(steps: Sequence[_Step]) -> None:
-    """Name everything that is no transformer, or not fitted."""
-    from sklearn.exceptions import NotFittedError
-    from sklearn.utils.validation import check_is_fitted
-
-    problems = []
-    for step in steps:
-        if step.transformer is None:
-            continue
-        kind = type(step.transformer).__name__
-        where = f"entry{step.place}, {kind}," if step.place else kind
-        if not hasattr(step.transformer, "transform"):
-            problems.append(f"{where} has no transform method")
-        elif hasattr(step.transformer, "__sklearn_tags__"):
-            try:
-                check_is_fitted(step.transformer)
-            except NotFittedError:
-                problems.append(f"{where} is not fitted")
+def _check_transform(steps: Sequence[_Step]) -> None:
+    """Name everything that is no transformer."""
+    problems = [
+        f"{_place(step)} has no transform method"
+        for step in steps
+        if step.transformer is not None and not hasattr(step.transformer, "transform")
+    ]
     if problems:
-        rule = f"must be fitted transformers; but {'; '.join(problems)}"
-        raise ParameterError("transformations", rule, "Fit them to the training rows first.")
+        raise _not_fitted(problems)
+
+
+def _not_fitted(problems: Sequence[str]) -> ParameterError:
+    rule = f"must be fitted transformers; but {'; '.join(problems)}"
+    return ParameterError("transformations", rule, "Fit them to the training rows first.")
+
+
+def _place(step: _Step) -> str:
+    kind = type(step.transformer).__name__
+    return f"entry{step.place}, {kind}," if step.place else kind
 
 
 def _check_columns(wanted: Sequence[Any], examples: Any) -> None:
@@ -183,7 +220,8 @@ def _check_width(head: Any, model: Any, examples: Any) -> None:
     if trained_on is not None and column_names(examples) is not None:
         _check_columns(list(trained_on), examples)
     some = examples.iloc[:TRIED_ROWS] if hasattr(examples, "iloc") else examples[:TRIED_ROWS]
-    width = _tried(lambda: head.transform(some)).shape[1]
+    steps = [_Step("", [], head)]
+    width = np.shape(_tried(lambda: head.transform(some), steps))[1]
     wanted = getattr(model, "n_features_in_", width)
     if width != wanted:
         rule = f"must make as many columns as the model takes: they make {width}, it takes {wanted}"
@@ -191,12 +229,31 @@ def _check_width(head: Any, model: Any, examples: Any) -> None:
         raise ParameterError("transformations", rule, fix)
 
 
-def _tried(call: Any) -> Any:
+def _tried(call: Any, steps: Sequence[_Step]) -> Any:
     """Call; whatever a transformer raises becomes an error that says whose it is."""
+    from sklearn.exceptions import NotFittedError
+
     try:
         return call()
+    except NotFittedError as error:
+        named = [f"{_place(step)} is not fitted" for step in steps if _looks_unfitted(step)]
+        raise _not_fitted(named or [first_line(error)]) from error
     except Exception as error:
         said = f"{type(error).__name__}: {first_line(error)}".rstrip(".")
         rule = f"must take initialization_examples; they raised {said}"
         fix = "Pass rows as the transformers were fitted to."
         raise ParameterError("transformations", rule, fix) from error
+
+
+def _looks_unfitted(step: _Step) -> bool:
+    """Whether scikit-learn takes a transformer for one that is not fitted; a guess of its."""
+    from sklearn.exceptions import NotFittedError
+    from sklearn.utils.validation import check_is_fitted
+
+    if not hasattr(step.transformer, "__sklearn_tags__"):
+        return False
+    try:
+        check_is_fitted(step.transformer)
+    except NotFittedError:
+        return True
+    return False

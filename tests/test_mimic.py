@@ -250,7 +250,7 @@ def test_the_guides_svc_in_margin_space(breast_cancer):
         ({"explainable_model_args": ["alpha"]}, "must be names with values"),
         ({"categorical_features": ["age"]}, "categorical_features must hold indices"),
         ({"explain_subset": [9]}, "explain_subset must hold indices from 0 to 3"),
-        ({"model_task": "regression"}, "model_task must be the model's, which is classification"),
+        ({"model_task": "ranking"}, "model_task must be one of classification, regression"),
         ({"is_function": True}, "model must be callable"),
     ],
 )

@@ -236,8 +236,9 @@ def test_the_task_of_a_function_and_of_a_model():
         found = explainer.explain_local(x[:2])
         assert (found.output_space, found.output_names) == ("probability", ("a", "b"))
     assert TabularExplainer(function, x).explain_local(x[:2]).output_space == "value"
-    with pytest.raises(ParameterError, match="model_task must be the model's, which is class"):
-        TabularExplainer(model, x, model_task="regression")
+    numbers = TabularExplainer(model, x, model_task="regression").explain_local(x[:2])
+    assert numbers.output_space == "value"
+    assert numbers.outputs[:, 0].tolist() == model.predict(x[:2]).tolist()
     with pytest.raises(ParameterError, match="model_task must be one of classification"):
         TabularExplainer(model, x, model_task="ranking")
 

@@ -355,7 +355,7 @@ def wrong():
         "Leave transformations out": (twice, whole, x),
         "which lack income": (model, whole, x.drop(columns="income")),
         "they raised ValueError": (model, [(["region"], listed[0][1])], x),
-        "model must be an estimator": (lambda rows: rows, listed, x),
+        "model must be a fitted estimator or a callable": (3, listed, x),
     }
 
 

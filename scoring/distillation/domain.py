@@ -115,16 +115,14 @@ def _recoded(rows: Table, features: Sequence[Feature]) -> Table:
 
 def _with_missing(features: Sequence[Feature], predictor: Predictor, rows: Table) -> list[Feature]:
     """Allow gaps where the model answers the first row with one by a finite number."""
-    base = replace(predictor, schema=replace(predictor.schema, features=tuple(features)))
-    asker = _Asker(_rebound(base), rows)
+    asker = _Asker(predictor.over(replace(predictor.schema, features=tuple(features))), rows)
     answers = asker.takes(range(len(features)), np.full(len(features), np.nan), finite=True)
     return [replace(f, allows_missing=bool(a)) for f, a in zip(features, answers, strict=True)]
 
 
 def _with_limits(features: Sequence[Feature], predictor: Predictor, rows: Table) -> list[Feature]:
     """Bound numbers by their dtype, and by the precision of a model that refuses larger ones."""
-    base = replace(predictor, schema=replace(predictor.schema, features=tuple(features)))
-    asker = _Asker(_rebound(base), rows)
+    asker = _Asker(predictor.over(replace(predictor.schema, features=tuple(features))), rows)
     numeric = [j for j, f in enumerate(features) if f.kind in {"number", "integer"}]
     found = {sign: asker.limits(numeric, sign, features) for sign in (1, -1)}
     bounded = list(features)
@@ -132,14 +130,6 @@ def _with_limits(features: Sequence[Feature], predictor: Predictor, rows: Table)
         limit, lowest = found[1][place], 0.0 - found[-1][place]  # no -0
         bounded[j] = replace(features[j], limit=float(limit), lowest=float(lowest))
     return bounded
-
-
-def _rebound(predictor: Predictor) -> Predictor:
-    """A predictor whose model writes rows by its own schema."""
-    model = predictor.model
-    if hasattr(model, "schema"):
-        predictor = replace(predictor, model=replace(model, schema=predictor.schema))  # type: ignore[type-var]
-    return predictor
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from scoring.distillation.domain import with_domain
 from scoring.errors import ParameterError
+from scoring.explainers.task import task_of
 from scoring.predictor import OutputSpace, Predictor, adapt
 from scoring.schema import Names, infer_for
 from scoring.table import Table
@@ -31,24 +32,29 @@ def understood(
     features: Names | None,
     classes: Names | None,
     output_space: OutputSpace | None,
+    model_task: Any,
 ) -> tuple[Predictor, Table]:
     """Give a model its face, with what it says of unusual rows, and check the examples.
+
+    Parameters
+    ----------
+    model_task : as for `scoring.explainers.task.task_of`.
 
     Raises
     ------
     ParameterError
     """
+    task = task_of(model_task)
     schema = infer_for(model, examples, features)
     table = schema.encode(examples)
     if not table.n_rows:
         raise ParameterError("initialization_examples", "must hold at least one row")
     probe = table.take(slice(0, PROBED_ROWS))
-    predictor = adapt(model, schema, output_space, classes, probe)
+    predictor = adapt(model, schema, output_space, classes, probe, task)
     if hasattr(examples, "tocsr"):
         _check_dense(predictor.model, examples.tocsr()[:COMPARED_ROWS])
     schema, table = with_domain(schema, predictor, table)
-    probe = table.take(slice(0, PROBED_ROWS))
-    return adapt(model, schema, predictor.space, classes, probe), table
+    return predictor.over(schema), table
 
 
 def _check_dense(model: Any, some: Any) -> None:

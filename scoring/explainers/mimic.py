@@ -17,7 +17,7 @@ from scoring.distillation.probe import mixed_rows
 from scoring.errors import ModelError, ParameterError
 from scoring.explainers.aggregate import mean_absolute
 from scoring.explainers.arguments import Subset, chosen, understood
-from scoring.explainers.task import ModelTask, space_of
+from scoring.explainers.task import ModelTask
 from scoring.explainers.view import View
 from scoring.explanation import GlobalExplanation, LocalExplanation
 from scoring.feature import Feature
@@ -114,9 +114,8 @@ class MimicExplainer:
         initialization_examples = in_memory(initialization_examples)
         if transformations is not None:
             model = with_transformations(model, transformations, initialization_examples)
-        space = space_of(model, model_task, output_space)
         self.predictor, examples = understood(
-            model, initialization_examples, features, classes, space
+            model, initialization_examples, features, classes, output_space, model_task
         )
         if examples.n_rows < 2:
             rule = "must hold at least two rows to learn from"

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scoring.errors import ModelError, ParameterError
 from scoring.explainers.arguments import Subset, chosen
 from scoring.explainers.metrics import Metric, metric_of
-from scoring.explainers.task import ModelTask, space_of
+from scoring.explainers.task import ModelTask, task_of
 from scoring.explanation import GlobalExplanation
 from scoring.frames import in_memory
 from scoring.games.game import blocks
@@ -26,6 +26,9 @@ from scoring.table import Table
 from scoring.transformations import with_transformations
 
 __all__ = ["PFIExplainer"]
+
+PROBED_ROWS = 100
+"""Rows that show what the model answers."""
 
 CALL_ROWS = 100_000
 """Rows of one call of the model; repeats are shuffled together up to this many."""
@@ -180,8 +183,8 @@ class PFIExplainer:
             model = with_transformations(model, self.transformations, x)
         schema = infer_for(model, x, self.features)
         rows = schema.encode(x)
-        space = space_of(model, self.model_task, None)
-        predictor = adapt(model, schema, space, self.classes, rows.take(slice(0, 2)))
+        probe = rows.take(slice(0, PROBED_ROWS))
+        predictor = adapt(model, schema, None, self.classes, probe, task_of(self.model_task))
         truth = _truth(true_labels, rows.n_rows, predictor.model.labels)
         metric = metric_of(
             self.metric,

@@ -42,7 +42,7 @@ def read(explainer: Any) -> tuple[Predictor, Background]:
     model = explainer.model.f
     predictor = adapt(model, schema, None, None, table.take(slice(0, 2)))
     schema, table = with_domain(schema, predictor, table)
-    predictor = adapt(model, schema, predictor.space, None, table.take(slice(0, 2)))
+    predictor = predictor.over(schema)
     weights = np.asarray(data.weights, dtype=np.float64)
     method = "rows of the shap explainer"
     return predictor, Background(table, weights / weights.sum(), method, len(rows))

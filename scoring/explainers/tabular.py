@@ -17,7 +17,7 @@ from scoring.errors import ModelError, ParameterError
 from scoring.explainers import deep_shap
 from scoring.explainers.aggregate import mean_absolute
 from scoring.explainers.arguments import Subset, chosen, understood
-from scoring.explainers.task import ModelTask, space_of
+from scoring.explainers.task import ModelTask
 from scoring.explainers.view import Full, View
 from scoring.explanation import GlobalExplanation, LocalExplanation
 from scoring.features import Engineering, engineering_of
@@ -113,8 +113,9 @@ class TabularExplainer:
         initialization_examples = in_memory(initialization_examples)
         if transformations is not None:
             model = with_transformations(model, transformations, initialization_examples)
-        space = space_of(model, model_task, output_space)
-        predictor, examples = understood(model, initialization_examples, features, classes, space)
+        predictor, examples = understood(
+            model, initialization_examples, features, classes, output_space, model_task
+        )
         players = Players.of(predictor.schema.names, groups)
         self.subset = chosen(explain_subset, players.names)
         self.allow_all_transformations = allow_all_transformations

@@ -6,10 +6,9 @@ from enum import StrEnum
 from typing import Any
 
 from scoring.errors import ParameterError
-from scoring.network import is_network
-from scoring.predictor import OutputSpace
+from scoring.models.model import Task
 
-__all__ = ["ModelTask", "space_of"]
+__all__ = ["ModelTask", "task_of"]
 
 
 class ModelTask(StrEnum):
@@ -20,11 +19,8 @@ class ModelTask(StrEnum):
     Unknown = "unknown"
 
 
-def space_of(model: Any, model_task: Any, output_space: OutputSpace | None) -> OutputSpace | None:
-    """Return the output space to ask for, or None for the model's own choice.
-
-    A function does not tell what it answers, so its task does. An estimator does tell, and the
-    task must not contradict it.
+def task_of(model_task: Any) -> Task | None:
+    """Return the task that was given, or None for the model's own.
 
     Parameters
     ----------
@@ -33,19 +29,13 @@ def space_of(model: Any, model_task: Any, output_space: OutputSpace | None) -> O
     Raises
     ------
     ParameterError
-        A task that is none, or not the model's.
     """
     given = str(getattr(model_task, "value", model_task)).lower()
-    if given not in set(ModelTask):
-        known = ", ".join(ModelTask)
-        raise ParameterError("model_task", f"must be one of {known}")
-    owner = getattr(model, "__self__", model)
-    if given == ModelTask.Unknown:
-        return output_space
-    if hasattr(owner, "predict") and not is_network(owner):
-        own = ModelTask.Classification if hasattr(owner, "classes_") else ModelTask.Regression
-        if given != own:
-            fix = f"Pass model_task='{own}', or leave it out."
-            raise ParameterError("model_task", f"must be the model's, which is {own}", fix)
-        return output_space
-    return output_space or ("probability" if given == ModelTask.Classification else "value")
+    tasks: dict[str, Task | None] = {
+        "classification": "classification",
+        "regression": "regression",
+        "unknown": None,
+    }
+    if given not in tasks:
+        raise ParameterError("model_task", f"must be one of {', '.join(tasks)}")
+    return tasks[given]

@@ -226,13 +226,56 @@ def _session(data: bytes, file: str) -> Any:
 
 
 def class_labels(model: ModelProto) -> tuple[Any, ...]:
-    """The classes that an ONNX classifier names, in its order; () where none does."""
-    for node in model.graph.node:
-        for attribute in node.attribute:
-            if attribute.name.startswith("classlabels_") and attribute.ints:
-                return tuple(attribute.ints)
-            if attribute.name.startswith("classlabels_") and attribute.strings:
-                return tuple(word.decode() for word in attribute.strings)
+    """The classes that an ONNX classifier names, in its order; () where none does.
+
+    They are where its output of labels comes from: the nodes inside an ensemble number theirs.
+    """
+    makers = {name: node for node in model.graph.node for name in node.output}
+    label = next((o.name for o in model.graph.output if _is_label(o)), None)
+    if label is None:
+        return next(filter(None, map(_named_by, model.graph.node)), ())
+    for _ in model.graph.node:  # as many turns as there may be
+        if label in makers and makers[label].op_type in PASSED_ON:
+            label = makers[label].input[0]
+    maker = makers.get(label)
+    if maker is None:
+        return ()
+    return _named_by(maker) or (_held(model, maker) if maker.op_type in CHOOSERS else ())
+
+
+PASSED_ON = ("Cast", "Reshape", "Identity", "Squeeze", "Flatten")
+"""Operators that labels go through unchanged."""
+
+CHOOSERS = ("ArrayFeatureExtractor", "Gather")
+"""Operators that choose from an array of labels."""
+
+
+def _is_label(output: Any) -> bool:
+    import onnx
+
+    kinds = onnx.TensorProto
+    labels = {kinds.INT64, kinds.INT32, kinds.STRING, kinds.BOOL}
+    return output.type.tensor_type.elem_type in labels
+
+
+def _named_by(node: Any) -> tuple[Any, ...]:
+    """The classes that one node names."""
+    for attribute in node.attribute:
+        if attribute.name.startswith("classlabels_") and attribute.ints:
+            return tuple(attribute.ints)
+        if attribute.name.startswith("classlabels_") and attribute.strings:
+            return tuple(word.decode() for word in attribute.strings)
+    return ()
+
+
+def _held(model: ModelProto, node: Any) -> tuple[Any, ...]:
+    """The labels that a node chooses from, where the file holds them."""
+    import onnx
+
+    for held in model.graph.initializer:
+        if held.name == node.input[0]:
+            values = onnx.numpy_helper.to_array(held).ravel().tolist()
+            return tuple(v.decode() if isinstance(v, bytes) else v for v in values)
     return ()
 
 

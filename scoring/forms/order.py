@@ -21,9 +21,9 @@ from scoring.forms.parity import Parity
 from scoring.forms.refused import FormRefused
 from scoring.forms.twin_model import TwinModel
 from scoring.games.twin import Twin
+from scoring.models.labels import are_labels
 from scoring.predictor import EstimatorModel, Model, OutputSpace, Predictor
 from scoring.schema import FeatureSchema
-from scoring.texts import encodable
 
 __all__ = ["Carried", "carry", "check_form", "take"]
 
@@ -114,7 +114,8 @@ def check_form(facts: Mapping[str, Any], files: Sequence[str], *, pinned: bool) 
     """
     again = "Save the explainer again."
     form, spaces = facts.get("form"), facts.get("spaces")
-    if not _are_labels(facts.get("labels")):
+    labels = facts.get("labels")
+    if not isinstance(labels, list) or not are_labels(labels):
         raise ArtifactCorrupt("manifest.json", "its model's labels are none", again)
     known: tuple[OutputSpace, ...] = ("probability", "margin", "value")
     if not isinstance(spaces, list) or not spaces or not all(s in known for s in spaces):
@@ -135,17 +136,6 @@ def check_form(facts: Mapping[str, Any], files: Sequence[str], *, pinned: bool) 
             "serve --expect-sha256 ..."
         )
         raise ArtifactUntrusted(pickled.FILE, "reading a pickle can run anything", remedy)
-
-
-def _are_labels(labels: Any) -> bool:
-    """Whether these can be classes: distinct, of one kind, and numbers that a model can answer."""
-    if not isinstance(labels, list) or len({type(label) for label in labels}) > 1:
-        return False
-    kinds = (str, bool) if not labels or isinstance(labels[0], (str, bool)) else (int, float)
-    in_range = all(isinstance(n, (str, bool)) or abs(n) < 2**63 for n in labels if type(n) in kinds)
-    known = all(type(label) in kinds for label in labels)
-    known = known and all(encodable(label) for label in labels if isinstance(label, str))
-    return known and in_range and len(set(labels)) == len(labels)
 
 
 def take(

@@ -2,6 +2,7 @@
 
 The list is code and never comes from the file that is read. Beyond what skops trusts by default
 (public scikit-learn estimators, NumPy arrays and numbers, arithmetic ufuncs) it names
+- wrappers of our own (`scoring.models`), which hand rows to the model inside them;
 - wrappers and helpers that only hold fitted numbers: calibrated classifiers, Gaussian process
   kernels, optimisers of neural networks, link and loss functions, bags of named estimators;
 - trees and boosters, whose compiled code follows its indices blindly: `estimators.py` and
@@ -40,6 +41,10 @@ OBJECTS = frozenset({
     *(f"xgboost.sklearn.XGB{kind}" for kind in ("Classifier", "Regressor")),
     *(f"xgboost.sklearn.XGBRF{kind}" for kind in ("Classifier", "Regressor")),
     "lightgbm.basic.Booster",
+    *(f"scoring.models.boosters.Booster{kind}" for kind in ("Classifier", "Margins", "Regressor")),
+    "scoring.models.transformed.Transformed",
+    "scoring.models.wrappers.Classifier",
+    "scoring.models.wrappers.ValuesOnly",
     "sklearn._loss.loss.HalfTweedieLoss",
     "sklearn._loss.loss.HalfTweedieLossIdentity",
     "sklearn.calibration._CalibratedClassifier",

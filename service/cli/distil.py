@@ -19,11 +19,16 @@ if TYPE_CHECKING:
 
 __all__ = ["distil"]
 
+MODELS = (
+    "Fitted model: .joblib, .pkl, .skops, .onnx, or a booster's own file: XGBoost's .json or "
+    ".ubj, LightGBM's .txt."
+)
+
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
 @click.command()
-@option("--model", type=_FILE, required=True, help="Fitted model: .joblib, .pkl, .skops or .onnx.")
+@option("--model", type=_FILE, required=True, help=MODELS)
 @option("--data", type=_FILE, required=True, help="Training rows: .csv or .parquet.")
 @option("--features", type=names, help="Columns the model takes, in order; else all the others.")
 @option("--target", type=names, default="", help="Columns of the file to leave out.")

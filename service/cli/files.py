@@ -60,17 +60,36 @@ def read_model(path: Path, output_space: OutputSpace | None, classes: list[str] 
                 return _read_skops(path)
             case ".onnx":
                 return _read_onnx(path, output_space, classes)
+            case ".json" | ".ubj":
+                return _read_xgboost(path)
+            case ".txt":
+                return _read_lightgbm(path)
     except click.ClickException:
         raise
     except Exception as exc:  # reading a pickle runs whatever it says, and that raises anything
         raise click.ClickException(f"{path} cannot be read: {exc}") from exc
-    raise click.ClickException(f"{path} must be .joblib, .pkl, .skops or .onnx.")
+    kinds = ".joblib, .pkl, .skops, .onnx, XGBoost's .json or .ubj, or LightGBM's .txt"
+    raise click.ClickException(f"{path} must be {kinds}.")
 
 
 def _read_pickle(path: Path) -> Any:
     import joblib
 
     return joblib.load(path)
+
+
+def _read_xgboost(path: Path) -> Any:
+    import xgboost
+
+    return xgboost.Booster(model_file=path)
+
+
+def _read_lightgbm(path: Path) -> Any:
+    import lightgbm
+
+    if not path.read_bytes().startswith(b"tree\n"):
+        raise click.ClickException(f"{path} is no model of LightGBM's.")
+    return lightgbm.Booster(model_file=path)
 
 
 def _read_skops(path: Path) -> Any:

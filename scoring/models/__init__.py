@@ -1,0 +1,1 @@
+"""One interface to any fitted model."""
