@@ -28,7 +28,7 @@ def blamed(case: Case, row: Any, fails: Callable[[Any], bool]) -> tuple[str, ...
             if _fails(fails, tried):
                 current = tried
                 break
-    return tuple(sorted({_cell(case, current, j) for j in range(row.shape[1])} - {""}))
+    return tuple(sorted({cell_of(case, current, j) for j in range(row.shape[1])} - {""}))
 
 
 def _fails(fails: Callable[[Any], bool], row: Any) -> bool:
@@ -44,11 +44,12 @@ def _replaced(row: Any, j: int, other: Any) -> Any:
         tried[0, j] = other[0, j]
         return tried
     name = row.columns[j]
-    values = other[name].astype(row[name].dtype)
-    return row.assign(**{name: values.array})
+    values = pd.Series(other[name].tolist(), dtype=row[name].dtype, index=row.index)
+    return row.assign(**{name: values})
 
 
-def _cell(case: Case, row: Any, j: int) -> str:
+def cell_of(case: Case, row: Any, j: int) -> str:
+    """A cell's column, what its value is to training, and its steps; "" where the sample has it."""
     column = case.columns[j]
     value = row.iloc[0, j] if isinstance(row, pd.DataFrame) else row[0, j]
     sample = case.sample.iloc[:, j] if case.is_frame else pd.Series(case.sample[:, j])

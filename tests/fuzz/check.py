@@ -5,7 +5,9 @@ from __future__ import annotations
 import tempfile
 import time
 import warnings
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from scoring.errors import RowsError, ShapserveError
 from scoring.explainers.tabular import TabularExplainer
 from scoring.scoring_explainers import KernelScoringExplainer
 from scoring.table import to_frame
-from tests.fuzz.blame import blamed, transformers
+from tests.fuzz.blame import blamed, cell_of, transformers
 from tests.fuzz.cases import Case, case_of
 from tests.fuzz.outcome import Finding, Outcome, first_line
 from tests.fuzz.served import check_served
@@ -29,6 +31,7 @@ TOLERANCE = {False: 1e-6, True: 1e-4}
 WHOLE = 100  # rows of a sample that are its background as they are
 BRUTE_ROWS = 3
 BRUTE_PLAYERS = 8
+BLAMED_ROWS = 3
 
 
 def outcome_of(seed: int, *, served: bool | None = None) -> Outcome:
@@ -66,7 +69,9 @@ def _distilled(case: Case, artifact: Path, outcome: Outcome) -> Any:
     except ShapserveError as error:
         outcome.refusal = f"{stage}: {first_line(error)}"
         outcome.result = "refused"
-        if "it raised" in str(error):  # the model answers every row of the sample
+        if isinstance(error, RowsError):  # the model answers every row of the sample
+            outcome.add(Finding("refused sample", error.violations[0].rule))
+        elif "it raised" in str(error):
             outcome.add(Finding(f"blamed model: {stage}", first_line(error)))
     except Exception as error:  # noqa: BLE001 whatever it is, it is no clear refusal
         outcome.add(Finding(f"crash: {stage}", first_line(error)))
@@ -79,6 +84,7 @@ class _Check:
     loaded: Any
     artifact: Path
     outcome: Outcome
+    blames: Counter[str] = field(default_factory=Counter)
 
     def run(self, served: bool) -> None:
         """Hold every row against the model."""
@@ -122,9 +128,9 @@ class _Check:
         except RowsError as error:
             self.outcome.n_refused += 1
             if answers:
-                rule = "; ".join(violation.rule for violation in error.violations)
-                cells = blamed(self.case, one, self._is_refused)
-                self.outcome.add(Finding("refused row", rule, cells, row))
+                rule = "; ".join(dict.fromkeys(v.rule for v in error.violations))
+                names = [v.column for v in error.violations]
+                self.outcome.add(Finding("refused row", rule, self._cells(one, names), row))
             return False
         except Exception as error:  # noqa: BLE001
             self.outcome.add(Finding("crash: encode", first_line(error), (), row))
@@ -151,16 +157,25 @@ class _Check:
             return False
         except Exception as error:  # noqa: BLE001
             text = f"{first_line(error)} where the model raises {refusal}"
-            self.outcome.add(Finding("crash: refused row", text, self._strange(one), row))
+            self._blame("crash: refused row", text, one, row, lambda r: not self._model_answers(r))
             return False
         if np.isfinite(answer.outputs).all():
             text = f"the model raises {refusal}"
-            cells = blamed(self.case, one, self._is_answered_and_refused)
-            self.outcome.add(Finding("answered row", text, cells, row))
+            self._blame("answered row", text, one, row, self._is_answered_and_refused)
         return False
 
-    def _strange(self, one: Any) -> tuple[str, ...]:
-        return blamed(self.case, one, lambda row: not self._model_answers(row))
+    def _cells(self, one: Any, names: list[str | None]) -> tuple[str, ...]:
+        """The cells of some columns, which have other names where the table is an array."""
+        known = list(self.loaded.predictor.schema.names)
+        return tuple(sorted({cell_of(self.case, one, known.index(n)) for n in names if n in known}))
+
+    def _blame(
+        self, kind: str, text: str, one: Any, row: int, fails: Callable[[Any], bool]
+    ) -> None:
+        """Note a finding with the cells that make it; not for many rows, as it takes time."""
+        self.blames[kind] += 1
+        if self.blames[kind] <= BLAMED_ROWS:
+            self.outcome.add(Finding(kind, text, blamed(self.case, one, fails), row))
 
     def _check_row(self, row: int, truth: Truth, label: Any, explanation: Any) -> None:
         case, outcome = self.case, self.outcome
@@ -172,12 +187,10 @@ class _Check:
         if not (difference <= allowed).all():
             if self._is_unsteady(one, expected, allowed):
                 return
-            cells = blamed(case, one, self._output_differs)
             text = "not finite" if not np.isfinite(difference).all() else "another output"
-            outcome.add(Finding("output", text, cells, row))
+            self._blame("output", text, one, row, self._output_differs)
         if not self._same_label(label, truth.labels[row], expected, allowed):
-            cells = blamed(case, one, self._label_differs)
-            outcome.add(Finding("label", "another prediction", cells, row))
+            self._blame("label", "another prediction", one, row, self._label_differs)
         values = explanation.values[0]
         if not np.isfinite(values).all():
             outcome.n_too_far += 1
@@ -185,11 +198,10 @@ class _Check:
         gap = np.abs(explanation.base_values + values.sum(axis=0) - expected)
         largest = float(np.abs(values).max(initial=0.0))
         if not (gap <= allowed + self.tolerance * 1e-3 * largest).all():
-            cells = blamed(case, one, self._gap_is_large)
             text = "values do not add up"
             if (gap - explanation.additivity_gap > allowed).any():
                 text += ", and additivity_gap hides it"
-            outcome.add(Finding("gap", text, cells, row))
+            self._blame("gap", text, one, row, self._gap_is_large)
 
     def _allowed(self, expected: np.ndarray) -> np.ndarray:
         """The tolerance in the units of the outputs (n_outputs,)."""
@@ -246,9 +258,8 @@ class _Check:
             errors = 10 * explanation.standard_errors.max() + 1e-3 * self.spread
         miss = np.abs(explanation.values[0] - values).max()
         if not miss <= allowed + errors:
-            cells = blamed(self.case, one, self._values_differ)
             text = f"another value than by definition [{explanation.method}]"
-            self.outcome.add(Finding("values", text, cells, row))
+            self._blame("values", text, one, row, self._values_differ)
 
     def _players(self) -> list[list[int]]:
         names = [column.name for column in self.case.columns]
@@ -277,15 +288,6 @@ class _Check:
 
     def _model_answers(self, row: Any) -> bool:
         return bool(truth_of(self.case, row, self.space).answered[0])
-
-    def _is_refused(self, row: Any) -> bool:
-        if not self._model_answers(row):
-            return False
-        try:
-            self.loaded.predictor.schema.encode(row)
-        except RowsError:
-            return True
-        return False
 
     def _is_answered_and_refused(self, row: Any) -> bool:
         if self._model_answers(row):

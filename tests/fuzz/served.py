@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from starlette.testclient import TestClient
 
 from service.app import create_app
-from service.cli import main
+from service.cli import cli
 from service.scorer import Scorer
 from service.settings import Settings
 from tests.fuzz.outcome import Finding, Outcome, plain
@@ -54,7 +54,7 @@ def _check_command(
     rows.write_text(text)
     output = directory.parent / "answer.json"
     arguments = ["score", str(rows), "--artifact", str(directory), "--expect-sha256", sha256]
-    ended = CliRunner().invoke(main, [*arguments, "--output", str(output)])
+    ended = CliRunner().invoke(cli, [*arguments, "--output", str(output)])
     if ended.exit_code:
         kind = "cli" if isinstance(ended.exception, SystemExit) else "crash: cli"
         outcome.add(Finding(kind, plain(ended.output.strip()) or repr(ended.exception)))

@@ -127,7 +127,9 @@ def _mixed(
     flat = places.reshape(-1, n_columns)
     if not isinstance(both, pd.DataFrame):
         return both[flat, np.arange(n_columns)]
-    columns = {name: both[name].array.take(flat[:, j]) for j, name in enumerate(both.columns)}
-    return pd.DataFrame(columns)
+    columns = {name: both[name].take(flat[:, j]) for j, name in enumerate(both.columns)}
+    # With their dtypes said: pandas takes objects that are texts for another dtype.
+    same = {name: pd.Series(c.array, dtype=c.dtype, copy=False) for name, c in columns.items()}
+    return pd.DataFrame(same)
 
 
