@@ -14,6 +14,7 @@ from scoring.explanation import LocalExplanation
 from scoring.features import Engineering, split
 from scoring.games.masked import MaskedGame
 from scoring.kernel import Kernel
+from scoring.lineage import Lineage
 from scoring.predictor import Predictor
 from scoring.schema import FeatureSchema
 from scoring.stages import Stage
@@ -59,8 +60,7 @@ class EngineeredKernel:
         halves = split(whole.model)
         if halves is None:
             raise ModelError("the model is no pipeline, so it has no engineered columns")
-        nothing = np.zeros((whole.schema.n_features, self.columns.n_features))
-        cut = Engineering(*halves, whole.schema, self.columns, nothing)
+        cut = Engineering(*halves, whole.schema, self.columns, Lineage(()))
         table, predictor = cut.table(rows), cut.predictor(whole)
         game = MaskedGame(predictor, self.background, block_bytes)
         whole_design = Stage(self.operator, self.method, self.sub_designs)

@@ -48,7 +48,10 @@ class EstimatorModel:
 
     @cached_property
     def _log_link(self) -> bool:
-        return log_link(last_step(self.estimator))
+        try:
+            return log_link(last_step(self.estimator))
+        except (AttributeError, ValueError):  # what a booster that is not fitted raises
+            return False
 
     @property
     def labels(self) -> tuple[Any, ...]:
@@ -146,7 +149,7 @@ def boosted_margin(estimator: Any) -> dict[str, Any]:
     if isinstance(estimator, (Classifier, ValuesOnly)):
         return {}
     package = type(last_step(estimator)).__module__.partition(".")[0]  # pipelines hand it on
-    keywords = {
+    keywords: dict[str, dict[str, Any]] = {
         "lightgbm": {"raw_score": True},
         "xgboost": {"output_margin": True},
         "catboost": {"prediction_type": "RawFormulaVal"},
