@@ -22,6 +22,20 @@ NATIVE = ("number", "number", "boolean", "category", "category")
 NUMERIC = ("number", "number", "boolean", "days")
 
 
+@dataclass(frozen=True)
+class Size:
+    """How large tables are: the most training rows and columns, rows to score, rows of a sample."""
+
+    training: int
+    columns: int
+    rows: int
+    samples: tuple[int, ...]
+
+
+USUAL = Size(200, 5, 20, (20, 20, 40, 80, 200))
+SMALL = Size(90, 3, 12, (20, 20, 30, 90))
+
+
 @dataclass(frozen=True, eq=False)
 class Case:
     """One case.
@@ -71,14 +85,19 @@ class Case:
         return "\n".join([*lines, self.model.__repr__(N_CHAR_MAX=10**6)])
 
 
-def case_of(seed: int) -> Case:
-    """Draw until a model fits and answers its own training rows."""
+def case_of(seed: int, *, small: bool = False) -> Case:
+    """Draw until a model fits and answers its own training rows.
+
+    Parameters
+    ----------
+    small : whether to keep to few columns and rows; other cases than without it.
+    """
     for attempt in range(ATTEMPTS):
         rng = np.random.default_rng([seed, attempt])
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
             try:
-                case = _drawn(rng, seed)
+                case = _drawn(rng, seed, SMALL if small else USUAL)
                 if np.isfinite(_numbers(case.model.predict(case.training))).all():
                     return case
             except Exception:  # noqa: BLE001, S112 steps that do not go together
@@ -91,7 +110,7 @@ def _numbers(answer: Any) -> np.ndarray:
     return answer if answer.dtype.kind == "f" else np.zeros(1)
 
 
-def _drawn(rng: np.random.Generator, seed: int) -> Case:
+def _drawn(rng: np.random.Generator, seed: int, size: Size) -> Case:
     task: Task = "classification" if rng.random() < 0.6 else "regression"
     name = pick(rng, sorted(KINDS[task]))
     kind = KINDS[task][name]
@@ -100,9 +119,9 @@ def _drawn(rng: np.random.Generator, seed: int) -> Case:
         style = "native"
     elif rng.random() < 0.12:
         style = "numbers"
-    n_rows = int(rng.integers(60, 250))
+    n_rows = int(rng.integers(60, size.training))
     kinds = {"pipeline": EVERY, "native": NATIVE, "numbers": NUMERIC}[style]
-    columns = table(rng, n_rows, int(rng.integers(2, 7)), kinds)
+    columns = table(rng, n_rows, int(rng.integers(2, size.columns + 1)), kinds)
     frame = frame_of(columns)
     training: Any = frame
     if style == "numbers" and rng.random() < 0.7:
@@ -119,10 +138,10 @@ def _drawn(rng: np.random.Generator, seed: int) -> Case:
         model = array_pipeline(rng, estimator)
     seeds = [name for name, value in model.get_params().items() if name.endswith("random_state") and value is None]
     model.set_params(**dict.fromkeys(seeds, 0)).fit(training, target)
-    rows: Any = pd.DataFrame({column.name: column.draw(rng, 24) for column in columns})
+    rows: Any = pd.DataFrame({column.name: column.draw(rng, size.rows) for column in columns})
     if not isinstance(training, pd.DataFrame):
         rows = rows.to_numpy(dtype=training.dtype, na_value=np.nan)
-    chosen = _sampled(rng, frame)
+    chosen = _sampled(rng, frame, size.samples)
     sample = training.iloc[chosen] if isinstance(training, pd.DataFrame) else training[chosen]
     options, distil = _options(rng, model, columns)
     return Case(
@@ -148,7 +167,7 @@ def _target(rng: np.random.Generator, columns: list[Column], task: Task, kind: K
     return np.asarray(labels)[codes]
 
 
-def _sampled(rng: np.random.Generator, frame: pd.DataFrame) -> np.ndarray:
+def _sampled(rng: np.random.Generator, frame: pd.DataFrame, sizes: tuple[int, ...]) -> np.ndarray:
     """Places of the rows to explain with: all, some, or those without a value of some column."""
     places = rng.permutation(len(frame))
     texts = [name for name in frame if frame[name].dtype.kind not in "iufbM"]
@@ -158,8 +177,7 @@ def _sampled(rng: np.random.Generator, frame: pd.DataFrame) -> np.ndarray:
         kept = (column != lacking).to_numpy(dtype=bool, na_value=True)
         if kept.sum() >= 10:
             places = places[kept[places]]
-    size = pick(rng, [20, 20, 40, 80, len(places)])
-    return np.sort(places[:size])
+    return np.sort(places[: pick(rng, sizes)])
 
 
 def _options(

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from scoring.artifact import artifact_sha256, load, read_manifest, save
-from scoring.errors import RowsError, ShapserveError
+from scoring.errors import ArtifactCorrupt, RowsError, ShapserveError
 from scoring.explainers.tabular import TabularExplainer
 from scoring.scoring_explainers import KernelScoringExplainer
 from scoring.table import to_frame
@@ -34,15 +34,16 @@ BRUTE_PLAYERS = 8
 BLAMED_ROWS = 3
 
 
-def outcome_of(seed: int, *, served: bool | None = None) -> Outcome:
+def outcome_of(seed: int, *, small: bool = False, served: bool | None = None) -> Outcome:
     """Draw a case, and see what comes of it.
 
     Parameters
     ----------
+    small : as for `case_of`.
     served : whether its rows are sent over HTTP as well; by default for one case in four.
     """
     began = time.perf_counter()
-    case = case_of(seed)
+    case = case_of(seed, small=small)
     outcome = Outcome(seed, case.name, transformers(case.model), len(case.columns))
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
@@ -69,7 +70,9 @@ def _distilled(case: Case, artifact: Path, outcome: Outcome) -> Any:
     except ShapserveError as error:
         outcome.refusal = f"{stage}: {first_line(error)}"
         outcome.result = "refused"
-        if isinstance(error, RowsError):  # the model answers every row of the sample
+        if isinstance(error, ArtifactCorrupt):  # of what was made this moment
+            outcome.add(Finding(f"crash: {stage}", first_line(error)))
+        elif isinstance(error, RowsError):  # the model answers every row of the sample
             outcome.add(Finding("refused sample", error.violations[0].rule))
         elif "it raised" in str(error):
             outcome.add(Finding(f"blamed model: {stage}", first_line(error)))

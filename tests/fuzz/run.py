@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import faulthandler
 import json
+import math
 import multiprocessing
 import os
 import sys
@@ -15,6 +16,8 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from tests.fuzz.outcome import Finding, Outcome, plain
 
@@ -29,19 +32,28 @@ class _Worker:
     pipe: Connection
     seed: int | None = None
     began: float = 0.0
+    cpu: float = 0.0
 
     @classmethod
-    def start(cls) -> _Worker:
+    def start(cls, small: bool) -> _Worker:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
-        process = context.Process(target=_work, args=(theirs,), daemon=True)
+        process = context.Process(target=_work, args=(theirs, small), daemon=True)
         process.start()
         theirs.close()
         return cls(process, ours)
 
     def give(self, seed: int) -> None:
-        self.seed, self.began = seed, time.monotonic()
+        self.seed, self.began, self.cpu = seed, time.monotonic(), self.seconds()
         self.pipe.send(seed)
+
+    def seconds(self) -> float:
+        """CPU time, which does not depend on what else the machine does."""
+        try:
+            times = psutil.Process(self.process.pid).cpu_times()
+        except psutil.Error:
+            return math.inf
+        return times.user + times.system
 
     def end(self) -> None:
         self.process.kill()
@@ -49,7 +61,7 @@ class _Worker:
         self.pipe.close()
 
 
-def _work(pipe: Connection) -> None:
+def _work(pipe: Connection, small: bool) -> None:
     from tests.fuzz.check import outcome_of
 
     faulthandler.enable()
@@ -58,12 +70,20 @@ def _work(pipe: Connection) -> None:
             seed = pipe.recv()
         except EOFError:
             return
-        pipe.send(outcome_of(seed))
+        pipe.send(outcome_of(seed, small=small))
 
 
-def outcomes(seeds: range, jobs: int, limit: float = LIMIT_SECONDS) -> Iterator[Outcome]:
-    """Give the outcome of every seed, as they come; none may take longer than the limit."""
-    left, workers = iter(seeds), [_Worker.start() for _ in range(jobs)]
+def outcomes(
+    seeds: range, jobs: int, limit: float = LIMIT_SECONDS, *, small: bool = False
+) -> Iterator[Outcome]:
+    """Give the outcome of every seed, as they come.
+
+    Parameters
+    ----------
+    limit : seconds of CPU that a case may take; ten times as many by the clock.
+    small : as for `case_of`.
+    """
+    left, workers = iter(seeds), [_Worker.start(small) for _ in range(jobs)]
     busy: list[_Worker] = []
     for worker in workers:
         _next(worker, left, busy)
@@ -76,7 +96,7 @@ def outcomes(seeds: range, jobs: int, limit: float = LIMIT_SECONDS) -> Iterator[
             busy.remove(worker)
             if outcome.result in {"timeout", "died"}:
                 worker.end()
-                worker = _Worker.start()
+                worker = _Worker.start(small)
             yield outcome
             _next(worker, left, busy)
 
@@ -98,7 +118,8 @@ def _received(worker: _Worker, ready: Any, limit: float) -> Outcome | None:
             return worker.pipe.recv()
         except EOFError:
             return _lost(worker.seed, "died", "the process ended")
-    if time.monotonic() - worker.began > limit:
+    elapsed = time.monotonic() - worker.began
+    if elapsed > 10 * limit or (elapsed > limit and worker.seconds() - worker.cpu > limit):
         return _lost(worker.seed, "timeout", f"longer than {limit:g} s")
     return None
 
@@ -152,13 +173,13 @@ def summary(results: list[Outcome]) -> dict[str, Any]:
     }
 
 
-def _one(seed: int) -> int:
+def _one(seed: int, small: bool) -> int:
     """Tell everything of one seed."""
     from tests.fuzz.cases import case_of
     from tests.fuzz.check import outcome_of
 
-    print(case_of(seed))
-    outcome = outcome_of(seed, served=True)
+    print(case_of(seed, small=small))
+    outcome = outcome_of(seed, small=small, served=True)
     print(json.dumps(outcome.as_dict(), indent=1))
     return int(outcome.result in {"finding", "timeout", "died"})
 
@@ -173,14 +194,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz.run", description=__doc__)
     parser.add_argument("--seed", type=int, help="one case, told in full")
     parser.add_argument("--seeds", type=_span, default=range(200), help="FIRST:LAST, without LAST")
+    parser.add_argument("--small", action="store_true", help="the small cases of the fast tests")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--limit", type=float, default=LIMIT_SECONDS, help="seconds for one case")
     parser.add_argument("--report", type=Path, help="where the counts and groups go, as JSON")
     given = parser.parse_args()
     if given.seed is not None:
-        return _one(given.seed)
+        return _one(given.seed, given.small)
     began, results = time.monotonic(), []
-    for outcome in outcomes(given.seeds, given.jobs, given.limit):
+    for outcome in outcomes(given.seeds, given.jobs, given.limit, small=given.small):
         results.append(outcome)
         if len(results) % 50 == 0:
             counted = Counter(o.result for o in results)
