@@ -118,7 +118,8 @@ def engineering_of(predictor: Predictor, examples: Table) -> Engineering | None:
         first = _transformed(head, raw, some)
         names = _names(head, first, raw)
         columns = FeatureSchema(
-            tuple(Feature(name, allows_missing=True) for name in names), frame=column_names(first) is not None
+            tuple(Feature(name, allows_missing=True) for name in names),
+            frame=column_names(first) is not None,
         )
         _numbers(first)
     except Exception:  # noqa: BLE001 a pipeline may end in anything, and then has no numeric columns
