@@ -47,7 +47,7 @@ class ColumnTypes:
         rest = [name for name in names if name not in given]
         known = {name: self.learnt[name] for name in rest if name in self.learnt}
         learnt = {name: f"{each.dtype} ({each.by})" for name, each in known.items()}
-        read = {name: self.read[name] for name in rest if name in self.read}
+        read = {name: self.read[name] for name in rest if name not in known}
         parts = {"from --dtypes": given, "from the model": learnt, f"as {path.name} reads": read}
         told = "; ".join(f"{who}: {_few(which)}" for who, which in parts.items() if which)
         return f"Column types {told}. --dtypes changes them."

@@ -132,7 +132,7 @@ def test_what_a_step_learnt_as_text_is_text(name):
         (np.arange(N) % 3, "int64"),
         (np.arange(N) % 3 + 0.5, "float64"),
         (np.arange(N) % 2 == 0, "bool"),
-        (np.where(np.arange(N) % 3, "1", np.nan).astype(object), "str"),
+        (np.array(["1", np.nan, "2"], dtype=object)[np.arange(N) % 3], "str"),
     ],
 )
 def test_what_a_step_learnt_as_something_else_is_that(values, dtype):
@@ -252,8 +252,8 @@ def test_distil_takes_types_from_the_command(postcodes, as_file, capsys):
 @pytest.mark.parametrize(
     ("dtypes", "said"),
     [
-        ("zip=int64", "it holds"),
-        ("a=int64", "column 'a': row 0 is no whole number"),
+        ("zip=int64", "Column types from --dtypes: zip=int64"),
+        ("a=int64", "column 'a': row 1 is no whole number"),
         ("a=bool", "column 'a': row 0 is neither true nor false"),
         ("a=nonsense", "column 'a':"),
         ("b=str", "has no column 'b'"),
@@ -263,7 +263,7 @@ def test_distil_takes_types_from_the_command(postcodes, as_file, capsys):
 def test_types_that_do_not_fit_are_one_line(postcodes, dtypes, said, capsys):
     assert distil(postcodes, "--target", "y", "--dtypes", dtypes) == 1
     [line] = capsys.readouterr().err.splitlines()
-    assert said in line or "Column types from --dtypes: zip=int64" in line
+    assert said in line
 
 
 @pytest.mark.parametrize(
