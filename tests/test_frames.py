@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -42,11 +45,11 @@ class Interchange:
     def __init__(self, table):
         self._table = table
 
-    def __dataframe__(self, nan_as_null=False, allow_copy=True):  # noqa: FBT002 the protocol's signature
+    def __dataframe__(self, nan_as_null=False, allow_copy=True):
         return self._table.__dataframe__(nan_as_null, allow_copy)
 
 
-KINDS = {
+KINDS: dict[str, Callable[[pd.DataFrame], Any]] = {
     "polars": pl.from_pandas,
     "table": lambda frame: pa.Table.from_pandas(frame, preserve_index=False),
     "batch": lambda frame: pa.RecordBatch.from_pandas(frame, preserve_index=False),
@@ -111,7 +114,9 @@ def test_every_entry_takes_them(numbers, kind):
         baselines={"late": make(reordered[60:])},
         reference_rows=0,
     )
-    np.testing.assert_array_equal(scoring.against("late").predict(make(reordered)), model.predict(x))
+    np.testing.assert_array_equal(
+        scoring.against("late").predict(make(reordered)), model.predict(x)
+    )
     shuffled, of_pandas = (
         PFIExplainer(model, show_progress=False, n_repeats=1).explain_global(rows, y)
         for rows in (make(x), x)
@@ -232,7 +237,7 @@ def test_columns_of_one_name_are_named():
     [
         (pl.Series([[1], [2]]), r"column 'c' must hold .* it holds list"),
         (pl.Series([1, 2]).cast(pl.Decimal(10, 2)), r"it holds Decimal.* to float64"),
-        (pl.Series([1, 2]).cast(pl.Duration("us")), r"it holds timedelta.* total_seconds"),
+        (pl.Series([1, 2]).cast(pl.Duration("us")), r"it holds timedelta.*total_seconds"),
     ],
 )
 def test_columns_of_another_kind_are_named_with_the_fix(values, said):

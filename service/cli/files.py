@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,30 +15,20 @@ from scoring.predictor import OutputSpace
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["read_frame", "read_json", "read_model", "write_frame"]
+__all__ = ["read_json", "read_model", "read_parquet", "write_frame"]
 
 # What reading a file of another kind, or of another library's version, ends in.
 _UNREADABLE = (AttributeError, EOFError, ImportError, KeyError, TypeError, ValueError)
 
 
-def read_frame(path: Path, text: Sequence[str] = ()) -> pd.DataFrame:
-    """Read rows from CSV or Parquet.
-
-    Parameters
-    ----------
-    text : columns that are text, however much their values look like numbers.
-    """
+def read_parquet(path: Path) -> pd.DataFrame:
+    """Read rows from Parquet."""
     import pandas as pd
 
     try:
-        match path.suffix.lower():
-            case ".csv":
-                return pd.read_csv(path, dtype=dict.fromkeys(text, str))
-            case ".parquet":
-                return pd.read_parquet(path)
+        return pd.read_parquet(path)
     except _UNREADABLE as exc:
         raise click.ClickException(f"{path} cannot be read: {exc}") from exc
-    raise click.ClickException(f"{path} must be .csv or .parquet.")
 
 
 def write_frame(frame: pd.DataFrame, path: Path) -> None:

@@ -12,9 +12,10 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
+from service.cli.files import read_json
 from service.settings import ENV_PREFIX
 
-__all__ = ["names", "option", "read_settings", "settings_options"]
+__all__ = ["dtypes_of", "names", "option", "read_settings", "settings_options"]
 
 C = TypeVar("C", bound=Callable[..., Any])
 S = TypeVar("S", bound=BaseSettings)
@@ -26,6 +27,24 @@ option = partial(click.option, show_envvar=True, show_default=True)
 def names(text: str) -> list[str]:
     """Split names with commas between them; spaces may be part of a name."""
     return [name for part in text.split(",") if (name := part.strip())]
+
+
+def dtypes_of(text: str) -> dict[str, str]:
+    """Read dtypes from `name=dtype` with commas between, or from a JSON file with an object."""
+    if text.lower().endswith(".json"):
+        given = read_json(Path(text))
+    else:
+        given = {}
+        for pair in names(text):
+            name, equals, dtype = pair.rpartition("=")
+            if not equals or name in given:
+                raise click.ClickException(f"--dtypes {pair} must be NAME=DTYPE, each name once.")
+            given[name.strip()] = dtype.strip()
+    if not all(isinstance(dtype, str) and dtype for dtype in given.values()):
+        raise click.ClickException(
+            "--dtypes must give a name to every dtype, such as str or int64."
+        )
+    return given
 
 
 def settings_options(settings: type[BaseSettings]) -> Callable[[C], C]:

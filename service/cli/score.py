@@ -16,7 +16,7 @@ from scoring.explanation import Scored
 from scoring.schema import FeatureSchema
 from scoring.table import Table
 from service import codec
-from service.cli.files import read_frame, write_frame
+from service.cli.files import read_parquet, write_frame
 from service.cli.options import names, option
 from service.errors import Refusal
 from service.scorer import Scorer, load_scorers
@@ -58,18 +58,27 @@ def score(
 
 
 def _read(path: Path, schema: FeatureSchema, drop: Sequence[str]) -> codec.Rows:
-    if path.suffix.lower() == ".json":
-        body = path.read_bytes()
-        try:
-            rows = codec.to_rows(body, schema, max_rows=len(body))
-        except Refusal as exc:
-            raise click.ClickException(f"{path}: {exc.message}") from exc
-        if rows.options:
-            raise click.ClickException(f"{path} has options, which only POST /score takes.")
-        return rows
-    text = [f.name for f in schema.features if f.is_category and isinstance(f.categories[0], str)]
-    frame = read_frame(path, text).drop(columns=list(drop), errors="ignore")
-    return codec.Rows(schema.encode(frame), frame.index.tolist())
+    match path.suffix.lower():
+        case ".parquet":
+            frame = read_parquet(path).drop(columns=list(drop), errors="ignore")
+            return codec.Rows(schema.encode(frame), frame.index.tolist())
+        case ".json" | ".csv" as suffix:
+            return _read_body(path, schema, drop, codec.JSON if suffix == ".json" else codec.CSV)
+    raise click.ClickException(f"{path} must be .csv, .parquet or .json.")
+
+
+def _read_body(
+    path: Path, schema: FeatureSchema, drop: Sequence[str], media_type: str
+) -> codec.Rows:
+    """Read a file as the service reads a body."""
+    body = path.read_bytes()
+    try:
+        rows = codec.to_rows(body, schema, len(body), media_type, drop=drop)
+    except Refusal as exc:
+        raise click.ClickException(f"{path}: {exc.message}") from exc
+    if rows.options:
+        raise click.ClickException(f"{path} has options, which only POST /score takes.")
+    return rows
 
 
 def _score(scorer: Scorer, table: Table, block_rows: int, *, progress: bool) -> Scored:

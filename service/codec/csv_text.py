@@ -1,13 +1,15 @@
 """CSV: a header row, and cells that are text until the schema says what they are.
 
-An empty cell is a missing value. Texts may be quoted, as RFC 4180 has it.
+An empty cell is a missing value. In a column of text every other cell is text, `NA` and `01234`
+among them; in a column of numbers or booleans the words that tables write for a gap are missing as
+well. Texts may be quoted, as RFC 4180 has it.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 from scoring.feature import Feature
@@ -16,13 +18,22 @@ from service.codec.orientations import Columns, check_count, check_names
 from service.codec.structure import check_cells
 from service.errors import TooManyRows, UnreadableBody
 
-__all__ = ["read_csv"]
+__all__ = ["FLAGS", "GAPS", "csv_cells", "read_csv"]
 
-_FLAGS = {"true": True, "false": False, "1": True, "0": False}
+GAPS = frozenset({"", "na", "nan", "-nan", "null", "none", "nil", "<na>", "n/a", "#n/a", "#na"})
+"""What pandas, R, SQL and spreadsheets write for a missing number, in small letters."""
+
+FLAGS = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
 
 
-def read_csv(body: bytes, schema: FeatureSchema, max_rows: int) -> Columns:
+def read_csv(
+    body: bytes, schema: FeatureSchema, max_rows: int, drop: Collection[str] = ()
+) -> Columns:
     """Read the columns of a body; `index` counts its rows.
+
+    Parameters
+    ----------
+    drop : names of columns to leave out; one without a name is `Unnamed: 0` by its place.
 
     Raises
     ------
@@ -31,9 +42,11 @@ def read_csv(body: bytes, schema: FeatureSchema, max_rows: int) -> Columns:
     TooManyRows, TooManyValues
     """
     check_cells(body, schema.n_features, max_rows)
-    header, rows = _cells(body, max_rows)
+    header, rows = csv_cells(body, max_rows)
     found = Columns()
-    check_names(header, schema.names, found.broken)
+    if drop:
+        header = [name or f"Unnamed: {j}" for j, name in enumerate(header)]
+    check_names([name for name in header if name not in drop], schema.names, found.broken)
     check_count(len(rows), max_rows, found.broken)
     found.index = range(len(rows))
     if set(map(len, rows)) <= {len(header)}:
@@ -49,8 +62,14 @@ def read_csv(body: bytes, schema: FeatureSchema, max_rows: int) -> Columns:
     return found
 
 
-def _cells(body: bytes, max_rows: int) -> tuple[list[str], list[list[str]]]:
-    """The header, and the rows below it; blank lines are no rows."""
+def csv_cells(body: bytes, max_rows: int) -> tuple[list[str], list[list[str]]]:
+    """The header, and the rows below it; blank lines are no rows.
+
+    Raises
+    ------
+    UnreadableBody, TooManyRows
+        As `read_csv`.
+    """
     try:
         text = body.decode("utf-8-sig")  # spreadsheets write a byte order mark
     except UnicodeDecodeError as exc:
@@ -73,17 +92,21 @@ def _cells(body: bytes, max_rows: int) -> tuple[list[str], list[list[str]]]:
 
 def _typed(feature: Feature, cells: Sequence[str]) -> Sequence[Any]:
     """The cells of a column as what they are; those that are something else stay text."""
-    if feature.kind == "boolean":
-        return [_FLAGS.get(cell.strip().lower(), cell or None) for cell in cells]
-    if not feature.is_category:
-        return _each(float, cells)
-    if feature.categories and isinstance(feature.categories[0], int):
-        return _each(_whole, cells)
-    return [cell or None for cell in cells]
+    kind: type[Any] = feature.category_type if feature.is_category else float
+    if kind is str:
+        empty = "" if "" in feature.code_of and not feature.allows_missing else None
+        return [cell or empty for cell in cells]
+    if kind is bool or feature.kind == "boolean":
+        return [_flag(cell.strip().lower(), cell) for cell in cells]
+    return _each(_whole if kind is int else float, cells)
+
+
+def _flag(word: str, cell: str) -> bool | str | None:
+    return None if word in GAPS else FLAGS.get(word, cell)
 
 
 def _each(read: Callable[[str], Any], cells: Iterable[str]) -> list[Any]:
-    """What `read` makes of each cell, None for an empty one; all at once where all are fine."""
+    """What `read` makes of each cell, None for a missing one; all at once where all are fine."""
     try:
         if not any("_" in cell for cell in cells):  # Python's own way to write 1_000
             return [read(cell) if cell else None for cell in cells]
@@ -93,7 +116,7 @@ def _each(read: Callable[[str], Any], cells: Iterable[str]) -> list[Any]:
 
 
 def _one(read: Callable[[str], Any], cell: str) -> Any:
-    if not cell.strip():
+    if cell.strip().lower() in GAPS:
         return None
     try:
         return cell if "_" in cell else read(cell)

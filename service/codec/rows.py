@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,12 +34,20 @@ class Rows:
     options: Mapping[str, Any] | None = None
 
 
-def to_rows(body: bytes, schema: FeatureSchema, max_rows: int, media_type: str = JSON) -> Rows:
+def to_rows(
+    body: bytes,
+    schema: FeatureSchema,
+    max_rows: int,
+    media_type: str = JSON,
+    *,
+    drop: Collection[str] = (),
+) -> Rows:
     """Read and check a body.
 
     Parameters
     ----------
     media_type : what the body is, of `MEDIA_TYPES`.
+    drop : columns of CSV to leave out; one without a name is called as pandas calls it.
 
     Raises
     ------
@@ -50,7 +58,7 @@ def to_rows(body: bytes, schema: FeatureSchema, max_rows: int, media_type: str =
     """
     options = None
     if media_type == CSV:
-        columns = read_csv(body, schema, max_rows)
+        columns = read_csv(body, schema, max_rows, drop)
     elif media_type == ARROW:
         columns = read_arrow(body, schema, max_rows)
     else:

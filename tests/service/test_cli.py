@@ -202,5 +202,6 @@ def test_version(capsys):
 def test_a_serving_installation_says_what_a_command_lacks(files, capsys, monkeypatch):
     told = ["--artifact", str(files / "artifact")]
     monkeypatch.setitem(sys.modules, "pandas", None)
-    assert run(["score", str(files / "rows.csv"), *told]) == 1
+    assert run(["score", str(files / "rows.csv"), *told]) == 0, "CSV needs nothing more"
+    assert run(["score", str(files / "rows.parquet"), *told]) == 1
     assert "pandas is not installed here: pip install" in capsys.readouterr().err
