@@ -109,8 +109,8 @@ class KernelScoringExplainer(Distilled):
                 raise ParameterError(parameter, rule, "It becomes part of addresses and metrics.")
         if method not in {"auto", "kernel"}:
             raise ParameterError("method", "must be auto or kernel")
-        if tables_bytes is not None and tables_bytes < 0:
-            raise ParameterError("tables_bytes", "must be at least 0")
+        if tables_bytes is not None and (type(tables_bytes) is not int or tables_bytes < 0):
+            raise ParameterError("tables_bytes", "must be a number of bytes, 0 or more")
         source = source_of(explainer).capped(tables_bytes)
         view, schema = source.view, source.predictor.schema
         self.reason_codes = attributes.reasons(reason_codes, source)

@@ -67,6 +67,9 @@ def _tree(tree: dict[str, Any], output: int, weight: float) -> Tree:
     right = np.array(tree["right_children"], dtype=np.int64)
     values = conditions[:, np.newaxis]
     width = int(tree["tree_param"]["size_leaf_vector"])
+    with np.errstate(over="ignore"):
+        # A row goes left where x < t: in single precision, where x <= the number before t.
+        limits = np.nextafter(conditions, np.float32(-np.inf)).astype(np.float64)
     if width > 1:  # a leaf has the place of its vector for a right child
         vectors = np.array(tree["leaf_weights"], dtype=np.float32).reshape(-1, width)
         values = vectors[np.where(left < 0, right, 0)]
@@ -74,8 +77,7 @@ def _tree(tree: dict[str, Any], output: int, weight: float) -> Tree:
         left,
         np.where(left < 0, -1, right),
         np.array(tree["split_indices"], dtype=np.int64),
-        # A row goes left where x < t: in single precision, where x <= the number before t.
-        np.nextafter(conditions, np.float32(-np.inf)).astype(np.float64),
+        limits,
         np.array(tree["default_left"], dtype=bool),
         values.astype(np.float64) * weight,
         0 if width > 1 else int(output),

@@ -143,9 +143,10 @@ def beside_thresholds(forest, x):
             if not np.isfinite(t):  # gaps to the right, all numbers to the left
                 continue
             single = np.float32(t)
-            near = [t, np.nextafter(t, -np.inf), np.nextafter(t, np.inf), single,
-                    np.nextafter(single, np.float32(-np.inf)),
-                    np.nextafter(single, np.float32(np.inf))]  # fmt: skip
+            with np.errstate(over="ignore"):  # CatBoost tests for the least number there is
+                near = [t, np.nextafter(t, -np.inf), np.nextafter(t, np.inf), single,
+                        np.nextafter(single, np.float32(-np.inf)),
+                        np.nextafter(single, np.float32(np.inf))]  # fmt: skip
             row[forest.columns[node]] = near[rng.integers(len(near))]
     return np.concatenate([rows, x[:20], 1000 * x[:20], np.zeros((1, N))])
 
