@@ -120,7 +120,7 @@ def _column_transformer(steps: Sequence[_Step], examples: Any, remainder: Any) -
 
     _check_transform(steps)
     _check_columns([name for step in steps for name in np.ravel(step.columns).tolist()], examples)
-    frozen = []
+    frozen: list[tuple[str, Any, Any]] = []
     for step in steps:
         name = f"transform{step.place}".replace(" ", "_")
         if step.transformer is None:

@@ -135,7 +135,7 @@ def boosted_margin(estimator: Any) -> dict[str, Any]:
     if isinstance(estimator, (Classifier, ValuesOnly)):
         return {}
     package = type(last_step(estimator)).__module__.partition(".")[0]  # pipelines hand it on
-    keywords = {
+    keywords: dict[str, dict[str, Any]] = {
         "lightgbm": {"raw_score": True},
         "xgboost": {"output_margin": True},
         "catboost": {"prediction_type": "RawFormulaVal"},
