@@ -73,7 +73,7 @@ class BoosterClassifier(BoosterMargins):
 
     def predict(self, rows: Any) -> NDArray[np.int64]:
         """Return the likeliest label of each row, (n_rows,)."""
-        return np.asarray(self.predict_proba(rows).argmax(axis=1))
+        return np.asarray(self.predict_proba(rows).argmax(axis=1), np.int64)
 
 
 def wrapped(model: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 import pytest
@@ -95,7 +96,7 @@ CLASSIFIERS = {
     "pipeline of CatBoost": lambda: make_pipeline(StandardScaler(), boosted("catboost")),
 }  # fmt: skip
 
-LABELS = {
+LABELS: dict[str, list[Any]] = {
     "numbers": [5, 7],
     "texts": ["no", "maybe"],
     "booleans": [False, True],
@@ -109,7 +110,7 @@ COMMON = ("numbers", "three texts")
 EVERY = ("logistic", "bagging", "stacking", "soft vote", "histograms", "LightGBM", "CatBoost",
          "calibrated", "one against the rest")  # fmt: skip
 TWO = {"threshold"}
-OWN = {"XGBoost": [0, 1, 2]}
+OWN: dict[str, list[Any]] = {"XGBoost": [0, 1, 2]}
 CASES = [(name, kind) for name in CLASSIFIERS for kind in COMMON]
 CASES += [(name, kind) for name in EVERY for kind in LABELS if kind not in COMMON]
 
@@ -227,8 +228,8 @@ def test_several_numbers_are_explained_each():
     from sklearn.multioutput import MultiOutputRegressor
 
     y = np.column_stack([X[:, 0], X[:, 1] * 3, X.sum(axis=1)])
-    for model in (tree.DecisionTreeRegressor(max_depth=3), linear_model.Ridge(),
-                  MultiOutputRegressor(ensemble.GradientBoostingRegressor(n_estimators=2))):  # fmt: skip
+    boosting = MultiOutputRegressor(ensemble.GradientBoostingRegressor(n_estimators=2))
+    for model in (tree.DecisionTreeRegressor(max_depth=3), linear_model.Ridge(), boosting):
         model.fit(X, y)
         found = explained(model).explain_local(ROWS)
         np.testing.assert_allclose(found.outputs, model.predict(ROWS), atol=1e-9)

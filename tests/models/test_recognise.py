@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
@@ -122,7 +124,7 @@ def test_a_function_of_probabilities(classes, tmp_path):
 
 @pytest.mark.parametrize("model", [Wrapped(), Keras(), by_proba])
 def test_mimic_and_permutation_take_them_as_well(model):
-    task = {"model_task": "classification"}
+    task: Any = {"model_task": "classification"}
     mimic = MimicExplainer(model, X, LGBMExplainableModel, {"verbosity": -1}, **task)
     np.testing.assert_allclose(mimic.explain_local(ROWS).outputs, LIKELY, atol=1e-6)
     assert mimic.classes == ("0", "1", "2")
@@ -138,7 +140,7 @@ def test_the_task_overrides_what_a_model_looks_like():
     assert (found.output_space, found.outputs[:, 0].tolist()) == ("value", SAID.tolist())
     agrees(explained(BINARY, model_task="regression"), BINARY.predict(ROWS), BINARY.predict(ROWS))
     agrees(explained(Wrapped().predict, model_task="regression"), SAID, SAID)
-    with pytest.raises(ParameterError, match="model must answer numbers .* texts"):
+    with pytest.raises(ParameterError, match=r"model must answer numbers .* texts"):
         explained(Wrapped(names=NAMES), model_task="regression")
     line = LinearRegression().fit(X, X[:, 0] * 9)
     with pytest.raises(ParameterError, match="answers numbers outside 0 to 1"):
@@ -162,7 +164,7 @@ def test_what_is_no_classifier_is_named(model, options, parameter, rule):
     assert caught.value.parameter == parameter
 
 
-class Bare(BaseEstimator, RegressorMixin):
+class Bare(BaseEstimator, RegressorMixin):  # type: ignore[misc]  # scikit-learn is untyped, so its classes are Any
     """Fitted without an attribute that scikit-learn would know it by."""
 
     def fit(self, x, y):
@@ -172,7 +174,7 @@ class Bare(BaseEstimator, RegressorMixin):
         return 2 * rows[:, 0] - rows[:, 1]
 
 
-class BareClassifier(BaseEstimator, ClassifierMixin):
+class BareClassifier(BaseEstimator, ClassifierMixin):  # type: ignore[misc]  # scikit-learn is untyped, so its classes are Any
     def fit(self, x, y):
         return self
 
@@ -233,7 +235,7 @@ def test_a_failure_inside_a_model_is_told_as_the_models(where, words):
 def test_shapes_that_are_none_are_named():
     with pytest.raises(ModelError, match=r"of shape \(2,\) for 15 rows"):
         explained(lambda rows: np.zeros(2))
-    with pytest.raises(ParameterError, match="model must answer numbers .* texts"):
+    with pytest.raises(ParameterError, match=r"model must answer numbers .* texts"):
         explained(LogisticLabels())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -41,7 +42,7 @@ class AloneWith(Probable):
         return TAIL.predict_proba(rows)
 
 
-MODELS = {
+MODELS: dict[str, Any] = {
     "an object": lambda: (Wrapped(TAIL), {}),
     "its bound method": lambda: (Wrapped(TAIL).predict_proba, {}),
     "probabilities alone": lambda: (AloneWith(), {}),
@@ -103,7 +104,7 @@ def test_a_booster_behind_transformations_needs_no_pickle(tmp_path):
     np.testing.assert_allclose(loaded.explain_local(TABLE).outputs[:, 1], likely, atol=1e-9)
 
 
-class Stateless(TransformerMixin, BaseEstimator):
+class Stateless(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped, so its classes are Any
     """Transforms without being fitted, and scikit-learn guesses otherwise."""
 
     def fit(self, x, y=None):
@@ -127,5 +128,5 @@ def test_a_transformers_own_error_is_told():
         def transform(self, rows):
             raise ZeroDivisionError("halves of nothing\nand more")
 
-    with pytest.raises(ParameterError, match="raised ZeroDivisionError: halves of nothing. Pass"):
+    with pytest.raises(ParameterError, match=r"raised ZeroDivisionError: halves of nothing\. Pass"):
         TabularExplainer(Wrapped(TAIL), X[:9], transformations=Broken())
