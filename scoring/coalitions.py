@@ -7,7 +7,6 @@ the sizes are mixed, so that the first part of a design is a smaller design of t
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -22,6 +21,7 @@ __all__ = [
     "all_coalitions",
     "complete",
     "default_coalitions",
+    "existing",
     "kernel_weights",
     "sample",
 ]
@@ -85,10 +85,19 @@ def kernel_weights(masks: NDArray[np.bool_]) -> NDArray[np.float64]:
 def complete(masks: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return for each coalition whether all of its size are there; (n_coalitions,)."""
     n_features, sizes = masks.shape[1], masks.sum(axis=1)
-    exist = [math.comb(n_features, size) for size in range(n_features + 1)]
     there = np.bincount(sizes, minlength=n_features + 1).tolist()
-    whole = np.array([a == b for a, b in zip(there, exist, strict=True)])
-    return np.asarray(whole[sizes])
+    whole = [n == existing(n_features, size, n + 1) for size, n in enumerate(there)]
+    return np.asarray(np.array(whole)[sizes])
+
+
+def existing(n_features: int, size: int, most: int) -> int:
+    """Count the coalitions of one size, up to as many as matter: the whole number may be huge."""
+    n = 1
+    for place in range(min(size, n_features - size)):
+        n = n * (n_features - place) // (place + 1)
+        if n >= most:
+            return most
+    return min(n, most)
 
 
 def sample(n_features: int, n_coalitions: int, seed: int = 0) -> Design:
@@ -144,7 +153,10 @@ def _pairs_per_size(n_features: int, n_pairs: int) -> NDArray[np.int64]:
     sizes = range(1, n_features // 2 + 1)
     share = np.array([1.0 if 2 * size != n_features else 0.5 for size in sizes])
     exists = np.array(
-        [int(math.comb(n_features, s) * u) for s, u in zip(sizes, share, strict=True)]
+        [
+            int(existing(n_features, s, 2 * n_pairs + 2) * u)
+            for s, u in zip(sizes, share, strict=True)
+        ]
     )
     counts = np.zeros(len(share), dtype=np.int64)
     room = np.full(len(share), True)
@@ -162,7 +174,7 @@ def _pairs_per_size(n_features: int, n_pairs: int) -> NDArray[np.int64]:
 def _draw(n_features: int, size: int, count: int, rng: np.random.Generator) -> NDArray[np.bool_]:
     """Draw distinct coalitions of one size, no two of them complements; (count, n_features)."""
     paired = 2 * size == n_features
-    total = math.comb(n_features, size) // (2 if paired else 1)
+    total = existing(n_features, size, 4 * count + 4) // (2 if paired else 1)
     if 2 * count >= total:
         members = np.array(list(combinations(range(n_features), size)))[:total]
         masks = np.zeros((total, n_features), dtype=bool)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from scoring import coalitions, kriging
 from scoring.coalitions import Design
+from scoring.errors import ParameterError
 from scoring.estimate import Estimate
 from scoring.games.game import Game, Worth, blocks
 from scoring.players import Players
@@ -20,10 +21,14 @@ from scoring.solve import definition_operator
 from scoring.stages import Stage, prefix_sizes, solved, with_errors
 from scoring.table import Table
 
-__all__ = ["BLOCK_BYTES", "Kernel", "base_values_of", "certified", "fit"]
+__all__ = ["BLOCK_BYTES", "Kernel", "base_values_of", "certified", "check_width", "fit"]
 
 BLOCK_BYTES = 256 * 2**20
 """What an explanation may allocate at a time, whatever the request, beyond its own answer."""
+
+WIDEST = 10_000
+"""Players that coalitions are asked about; the design has their square, and solving it their cube.
+"""
 
 Solution = tuple[NDArray[np.float64], NDArray[np.float64] | None]
 """Values and standard errors (n_rows, n_players, n_outputs)."""
@@ -168,6 +173,19 @@ class Kernel:
             certain = stage.standard_errors(flat) if errors else None
             values = by_row(stage.operator @ flat)
         return values, None if certain is None else by_row(certain)
+
+
+def check_width(n_players: int) -> None:
+    """Refuse more players than coalitions of them fit into memory.
+
+    Raises
+    ------
+    ParameterError
+    """
+    if n_players > WIDEST:
+        rule = f"must leave at most {WIDEST:,} players where no exact method fits the model, "
+        fix = "Put features into groups, or use MimicExplainer, which explains a surrogate exactly."
+        raise ParameterError("groups", f"{rule}not {n_players:,}", fix)
 
 
 def base_values_of(game: Game) -> NDArray[np.float64]:

@@ -41,6 +41,8 @@ LINEAR_VARIANCE = 10.0
 KNOWN = 1e-6
 """Of the nugget, what the full coalition has: no noise, but the matrix has to stay regular."""
 
+EPSILON = float(np.finfo(np.float64).eps)
+
 Smoothness = tuple[float, float]
 """(decay, nugget): `-log(rho)`, and the share of v's variance that has no pattern at all."""
 
@@ -97,7 +99,8 @@ def kriging_operator(masks: NDArray[np.bool_], smoothness: Smoothness) -> NDArra
     factor = cho_factor(of_u, overwrite_a=True)
     weighed = cho_solve(factor, additive)
     # Generalised least squares; of the least norm where few coalitions leave some slopes open.
-    slopes = np.linalg.lstsq(additive.T @ weighed, weighed.T, rcond=None)[0]
+    normal = additive.T @ weighed
+    slopes = np.linalg.pinv((normal + normal.T) / 2, rcond=n * EPSILON, hermitian=True) @ weighed.T
     smooth = cho_solve(factor, shapley.T).T
     gain = slopes + smooth - (smooth @ additive) @ slopes
     whole = np.append(np.zeros(len(masks)), 1.0)

@@ -17,7 +17,6 @@ error of a mean", 1908).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -25,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring import kriging
-from scoring.coalitions import complete, kernel_weights
+from scoring.coalitions import complete, existing, kernel_weights
 from scoring.games.game import blocks
 
 __all__ = ["SubDesigns", "kriging_factor", "sub_designs"]
@@ -36,6 +35,9 @@ GROUPS = 4
 PER_PLAYER = 3
 """Coalitions a player that a sub-design needs: half of them are complements, which say little of
 what is additive."""
+
+MOST = 2**62
+"""Coalitions of a size, of which what a design has is as good as none."""
 
 BLOCK = 512
 """Columns of the covariance that exist at a time: it has the square of the design."""
@@ -118,7 +120,7 @@ def _share_left(masks: NDArray[np.bool_]) -> float:
     """The share of the sampled sizes' coalitions that the design does not have."""
     sampled = masks[~complete(masks)]
     sizes, drawn = np.unique(sampled.sum(axis=1), return_counts=True)
-    exist = np.array([math.comb(masks.shape[1], size) for size in sizes.tolist()], dtype=float)
+    exist = np.array([existing(masks.shape[1], size, MOST) for size in sizes.tolist()])
     weights = kernel_weights(sampled)
     left = dict(zip(sizes.tolist(), (1 - drawn / exist).tolist(), strict=True))
     each = np.array([left[size] for size in sampled.sum(axis=1).tolist()])

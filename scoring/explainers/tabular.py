@@ -319,7 +319,10 @@ def _without_coalitions(
     single = players.single
     if found["structure"] is None and single and method in {"auto", "deep"}:
         found["library"] = deep_shap.find(predictor, examples)
-    if method in {"auto", "kernel"} or found["structure"] or found["library"]:
+    if found["structure"] or found["library"]:
+        return found
+    if method in {"auto", "kernel"}:
+        kernel.check_width(players.n_players)
         return found
     rule = f"must fit the model: it has no {method} explanation in this output space"
     if method == "deep" and not single:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import scipy.sparse
@@ -13,7 +15,11 @@ from scoring import (
     LGBMExplainableModel,
     LinearExplainableModel,
     MimicExplainer,
+    ParameterError,
     SGDExplainableModel,
+    TabularExplainer,
+    coalitions,
+    kernel,
 )
 from scoring.predictor import EstimatorModel
 from scoring.surrogates import linear
@@ -71,3 +77,28 @@ def test_columns_of_a_linear_surrogate_have_the_owners_that_changing_them_shows(
             moved[j] |= (encoder.transform(changed) != before).any(axis=0)
     assert (moved.sum(axis=0) == 1).all()
     np.testing.assert_array_equal(linear._owners(encoder), moved.argmax(axis=0))
+
+
+@pytest.mark.parametrize("n_features", [13, 40, 1030])
+def test_designs_of_many_features_hold_pairs_that_are_all_different(n_features):
+    """Beyond 1,029 features there are more coalitions of a size than a float can count."""
+    design = coalitions.sample(n_features, 2 * n_features + 200, seed=1)
+    np.testing.assert_array_equal(design.masks[::2], ~design.masks[1::2])
+    assert len(np.unique(np.packbits(design.masks, axis=1), axis=0)) == design.n_coalitions
+    finished = coalitions.complete(design.masks)
+    sizes, drawn = np.unique(design.masks.sum(axis=1), return_counts=True)
+    all_of = {
+        size: math.comb(n_features, size) == n
+        for size, n in zip(sizes.tolist(), drawn.tolist(), strict=True)
+    }
+    assert finished.tolist() == [all_of[size] for size in design.masks.sum(axis=1).tolist()]
+
+
+def test_more_players_than_coalitions_fit_into_memory_are_refused_at_once(monkeypatch):
+    x = np.zeros((2, 40))
+    monkeypatch.setattr(kernel, "WIDEST", 30)
+    with pytest.raises(ParameterError, match="groups must leave at most 30 players"):
+        TabularExplainer(lambda rows: rows[:, 0] * rows[:, 1], x)
+    grouped = {"first half": [f"feature_{j}" for j in range(20)]}
+    TabularExplainer(lambda rows: rows[:, 0] * rows[:, 1], x, groups=grouped)  # 21 players
+    TabularExplainer(linear_model.LinearRegression().fit(x, [0.0, 1.0]), x)
