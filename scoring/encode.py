@@ -62,6 +62,8 @@ def encode_numbers(
 
 
 def _fits_kind(feature: Feature, numbers_: NDArray[np.float64]) -> bool:
+    if not feature.allows(numbers_).all():
+        return False
     if feature.kind == "integer":
         return bool((np.floor(numbers_) == numbers_).all())
     return feature.kind != "boolean" or bool(((numbers_ == 0) | (numbers_ == 1)).all())
@@ -96,6 +98,8 @@ def _number(feature: Feature, value: Any) -> tuple[float, str]:  # noqa: PLR0911
         return math.nan, "must be a whole number"
     if not feature.lowest <= number <= feature.limit:
         return math.nan, f"must lie between {feature.lowest:.4g} and {feature.limit:.4g}"
+    if feature.allowed and number not in feature.allowed:
+        return math.nan, "must be one of the numbers that training saw"
     return number, ""
 
 

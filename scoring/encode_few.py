@@ -48,6 +48,7 @@ class FewRows:
         self._may_miss = np.array([[feature.allows_missing] for feature in numeric])
         self._whole = np.array([feature.kind == "integer" for feature in numeric])
         self._any_whole = bool(self._whole.any())
+        self._listed = [(place, each) for place, each in enumerate(numeric) if each.allowed]
         self._only_numbers = len(numeric) == len(features)
 
     def encode(
@@ -101,6 +102,8 @@ class FewRows:
             whole = numbers[self._whole]
             if not ((np.floor(whole) == whole) | np.isnan(whole)).all():
                 return None
+        if not all(feature.allows(numbers[place]).all() for place, feature in self._listed):
+            return None
         return numbers
 
 

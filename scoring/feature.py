@@ -8,6 +8,9 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 __all__ = ["Category", "Feature", "Kind"]
 
 Kind = Literal["number", "integer", "boolean", "category"]
@@ -25,7 +28,8 @@ class Feature:
     pandas categorical, `category_dtype` and `ordered` are what training had.
     `allows_missing`, `allows_unseen`, and `limit` and `lowest`, the largest and the least number,
     are those of the model, found at distillation. An open category is one that no list is complete
-    for: the model may be any function of the text.
+    for: the model may be any function of the text. `allowed` are the numbers that a strict encoder
+    of the column takes; () for any number.
     """
 
     name: str
@@ -42,6 +46,7 @@ class Feature:
     category_dtype: str = ""
     ordered: bool = False
     is_open: bool = False
+    allowed: tuple[float, ...] = ()
 
     @property
     def is_category(self) -> bool:
@@ -52,6 +57,12 @@ class Feature:
     def missing(self) -> float | None:
         """What stands for a missing object when the model is called."""
         return None if self.missing_none else math.nan
+
+    def allows(self, numbers: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Whether numbers are among those that are allowed; missing ones are."""
+        if not self.allowed:
+            return np.ones(numbers.shape, dtype=bool)
+        return np.asarray(np.isin(numbers, self.allowed) | np.isnan(numbers))
 
     @cached_property
     def category_type(self) -> type[Any]:

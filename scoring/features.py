@@ -141,14 +141,9 @@ def read_lineage(head: Any, raw: FeatureSchema, examples: Table) -> Lineage:
 
 
 def lineage_of_model(predictor: Predictor, examples: Table) -> Lineage | None:
-    """Read what a model's own parts know of raw categories.
-
-    Returns
-    -------
-    None where it cannot be looked into, or has no categories to know of.
-    """
+    """Read what a model's own parts know of raw values; None where it cannot be looked into."""
     model = predictor.model
-    if not isinstance(model, EstimatorModel) or not any(examples.categories):
+    if not isinstance(model, EstimatorModel):
         return None
     rows = model.rows(_spread(examples))
     head, tail = split(model) or (None, model.estimator)

@@ -12,7 +12,7 @@ from scoring.errors import ModelError, RowsError, Violation
 from scoring.predictor import Predictor
 from scoring.table import Table
 
-__all__ = ["answered"]
+__all__ = ["answered", "finite_answers"]
 
 T = TypeVar("T")
 
@@ -49,3 +49,12 @@ def _refused(predictor: Predictor, rows: Table) -> NDArray[np.intp]:
         second = _refused(predictor, rows.take(slice(middle, None)))
         return np.concatenate([first, second + middle])
     return np.zeros(0, dtype=np.intp)
+
+
+def finite_answers(predictor: Predictor, rows: Table) -> tuple[Table, NDArray[np.float64]]:
+    """Rows that a model answers with finite numbers, and its outputs (n_rows, n_outputs)."""
+    refused = _refused(predictor, rows)
+    kept = rows.take(np.setdiff1d(np.arange(rows.n_rows), refused))
+    outputs = predictor.outputs(kept)
+    finite = np.flatnonzero(np.isfinite(outputs).all(axis=1))
+    return kept.take(finite), outputs[finite]

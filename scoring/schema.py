@@ -135,7 +135,15 @@ class FeatureSchema:
         if not ((numbers >= lowest) & (numbers <= limit)).all():
             return False
         integers = numbers[:, whole]
-        return bool((np.floor(integers) == integers).all())
+        if not (np.floor(integers) == integers).all():
+            return False
+        return all(feature.allows(numbers[:, place]).all() for place, feature in self._listed)
+
+    @cached_property
+    def _listed(self) -> tuple[tuple[int, Feature], ...]:
+        """Features of which only some numbers are allowed, by their places among the numeric."""
+        numeric = enumerate(self.features[j] for j in self._numbers)
+        return tuple((place, feature) for place, feature in numeric if feature.allowed)
 
     @cached_property
     def _numbers(self) -> tuple[int, ...]:

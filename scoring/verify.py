@@ -178,6 +178,8 @@ def _check_schema(schema: FeatureSchema) -> None:
             raise Unsound(f"the categories of {feature.name!r} are not finite")
         if feature.is_category != bool(feature.categories):
             raise Unsound(f"{feature.name!r} has categories, or lacks them, against its kind")
+        if not all(type(number) is float for number in feature.allowed):
+            raise Unsound(f"the numbers of {feature.name!r} are none")
         ends = [end for end in (feature.minimum, feature.maximum) if end is not None]
         if not np.isfinite(ends).all() or ends != sorted(ends):
             raise Unsound(f"the range of {feature.name!r} is none")

@@ -50,7 +50,7 @@ def with_domain(
     The schema, and the rows as it encodes them.
     """
     lineage = lineage_of_model(predictor, rows)
-    features = [_with_categories(f, lineage, j) for j, f in enumerate(schema.features)]
+    features = [_with_lists(f, lineage, j) for j, f in enumerate(schema.features)]
     rows = _recoded(rows, features)
     features = _with_missing(features, predictor, rows)
     features = _with_limits(features, predictor, rows)
@@ -58,11 +58,11 @@ def with_domain(
     return extended, Table(rows.codes, extended.code_tables)
 
 
-def _with_categories(feature: Feature, lineage: Lineage | None, j: int) -> Feature:
+def _with_lists(feature: Feature, lineage: Lineage | None, j: int) -> Feature:
     """Take over what encoders learnt, and whether they take other values."""
-    if not feature.is_category:
-        return feature
     lists = [] if lineage is None else [v for v in lineage.vocabularies if v.feature == j]
+    if not feature.is_category:
+        return replace(feature, allowed=_allowed_numbers(feature, lists))
     learnt = {v: values for v in lists if (values := _like(feature, v)) is not None}
     is_open = lineage is None or j in lineage.opened or len(learnt) < len(lists) or not lists
     strict = [set(values) for v, values in learnt.items() if v.strict]
@@ -77,6 +77,14 @@ def _with_categories(feature: Feature, lineage: Lineage | None, j: int) -> Featu
         is_open=is_open,
         missing_none=_writes_none(feature, lists),
     )
+
+
+def _allowed_numbers(feature: Feature, lists: Sequence[Vocabulary]) -> tuple[float, ...]:
+    """The numbers that every strict encoder of a column knows; () where there is none."""
+    strict = [set(map(float, each.values)) for each in lists if each.strict]
+    if not strict or feature.kind == "boolean":
+        return ()
+    return tuple(sorted(set.intersection(*strict)))
 
 
 def _like(feature: Feature, learnt: Vocabulary) -> tuple[Any, ...] | None:
@@ -123,7 +131,11 @@ def _with_missing(features: Sequence[Feature], predictor: Predictor, rows: Table
 def _with_limits(features: Sequence[Feature], predictor: Predictor, rows: Table) -> list[Feature]:
     """Bound numbers by their dtype, and by the precision of a model that refuses larger ones."""
     asker = _Asker(predictor.over(replace(predictor.schema, features=tuple(features))), rows)
-    numeric = [j for j, f in enumerate(features) if f.kind in {"number", "integer"}]
+    numeric = [
+        j
+        for j, feature in enumerate(features)
+        if feature.kind in {"number", "integer"} and not feature.allowed
+    ]
     found = {sign: asker.limits(numeric, sign, features) for sign in (1, -1)}
     bounded = list(features)
     for place, j in enumerate(numeric):

@@ -35,6 +35,8 @@ def sample_row(schema: FeatureSchema, rows: Table) -> NDArray[np.float64]:
 def _inside(feature: Any, share: float) -> float:
     if feature.is_category:
         return float(int(share * len(feature.categories)))
+    if feature.allowed:
+        return float(feature.allowed[int(share * len(feature.allowed))])
     low, high = feature.minimum or 0.0, feature.maximum or 0.0
     value = low + share * (high - low)
     if feature.kind != "number":

@@ -19,8 +19,10 @@ from scoring.distillation.probe import mixed_rows
 from scoring.distillation.readings import readings
 from scoring.distillation.rounding import Agreement, agreement
 from scoring.encoding import Encoding
+from scoring.errors import ModelError
 from scoring.exact import Exact, Game
 from scoring.features import Engineering
+from scoring.forms.edges import covering_rows
 from scoring.games.additive import Additive, additive_of
 from scoring.games.linear import linear_game
 from scoring.games.link import link_game
@@ -28,6 +30,7 @@ from scoring.games.machine import machine_of
 from scoring.games.rbf_exact import rbf_game
 from scoring.players import Players
 from scoring.predictor import EstimatorModel, Predictor
+from scoring.refusals import finite_answers
 from scoring.table import Table
 from scoring.trees.game import tree_game
 from scoring.trees.paths import MOST_PLAYERS, Paths
@@ -192,7 +195,7 @@ def _columns(predictor: Predictor, encoding: Encoding | None, rows: Table) -> ND
 
 
 def _answers_like(structure: Structure, examples: Table) -> bool:
-    """Whether the game's own outputs are the model's, on examples and mixtures of them."""
+    """Whether the game's own outputs are the model's: on examples, mixtures, and the domain."""
     predictor = structure.predictor
     spread = np.linspace(0, examples.n_rows - 1, min(CHECKED, examples.n_rows)).astype(np.intp)
     some = examples.take(spread)
@@ -204,6 +207,9 @@ def _answers_like(structure: Structure, examples: Table) -> bool:
         return False
     try:
         told = predictor.outputs(rows)
-    except Exception:  # noqa: BLE001 a model that does not take mixtures is not known on them
+    except ModelError:  # a model that does not take mixtures is not known on them
         return False
-    return structure.agreement(exact, rows, told).explained
+    if not structure.agreement(exact, rows, told).explained:
+        return False
+    domain = finite_answers(predictor, covering_rows(predictor.schema, examples))
+    return structure.agreement(exact, *domain).explained

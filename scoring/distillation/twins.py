@@ -10,14 +10,16 @@ from scoring.background import whole
 from scoring.distillation.readings import readings
 from scoring.encoding import Encoding
 from scoring.features import Engineering
+from scoring.forms.edges import covering_rows
 from scoring.games.additive import Additive
-from scoring.games.choose import agrees
+from scoring.games.choose import TOLERANCE, agrees
 from scoring.games.expansion import Expansion, expansion_of
 from scoring.games.layers import Layers, layers_of
 from scoring.games.tree_scores import TreeScores, tree_scores_of
 from scoring.games.twin import Twin
 from scoring.players import Players
 from scoring.predictor import EstimatorModel, Predictor
+from scoring.refusals import finite_answers
 from scoring.table import Table
 
 __all__ = ["twin_of"]
@@ -59,10 +61,19 @@ def twin_of(
         numbers = _numbers(estimator, predictor, encoding, few.table)
         if numbers is None:
             continue
-        if agrees(predictor, few, twin := Twin(numbers, encoding)):
+        twin = Twin(numbers, encoding)
+        if agrees(predictor, few, twin) and _answers_like(twin, predictor, examples):
             return twin, None
         refused = KINDS[type(numbers)]
     return None, refused
+
+
+def _answers_like(twin: Twin, predictor: Predictor, examples: Table) -> bool:
+    """Whether a twin's outputs are the model's on all categories, gaps and ends of ranges."""
+    rows, expected = finite_answers(predictor, covering_rows(predictor.schema, examples))
+    outputs = twin.numbers.outputs(twin.encoding.columns(rows.codes), predictor.space)
+    largest = np.abs(expected).max(initial=0.0)
+    return bool(np.abs(outputs - expected).max(initial=0.0) <= TOLERANCE * largest)
 
 
 def _numbers(

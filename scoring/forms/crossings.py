@@ -43,7 +43,7 @@ def crossing_rows(predictor: Predictor, background: Background) -> Table | None:
         return None
     columns, thresholds = thresholds_of(cut.tail, cut.columns.n_features)
     single = (cut.feature_map > 0).sum(axis=0) == 1
-    numeric = np.array([not feature.is_category for feature in cut.raw.features])
+    numeric = np.array([not (f.is_category or f.allowed) for f in cut.raw.features])
     usable = single[columns] & numeric[cut.owners[columns]]
     columns, thresholds = columns[usable], thresholds[usable]
     rng = np.random.default_rng(0)

@@ -8,15 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.background import Background
-from scoring.feature import Feature
+from scoring.feature import Category, Feature
 from scoring.forms.estimators import sklearn_trees
 from scoring.schema import FeatureSchema
 from scoring.table import Table
 
-__all__ = ["STRANGER", "edge_rows", "held_out_rows", "threshold_rows"]
+__all__ = ["STRANGER", "covering_rows", "edge_rows", "held_out_rows", "threshold_rows"]
 
 CONTEXTS = 4
 """Background rows that each edge value is put into."""
+
+FAR = 1e60
+"""How far from zero a number is tried: a model that computes in double precision squares it, and a
+copy in single precision has no such number."""
+
+COVERING_SHARES = (1.0, 0.5, 0.25)
 
 STRANGER = "\N{REPLACEMENT CHARACTER}never seen"
 STRANGERS = (STRANGER, "nan", "None", "")
@@ -49,10 +55,23 @@ def edge_rows(schema: FeatureSchema, background: Background) -> Table:
     ends = [_edges(feature) for feature in schema.features]
     widest = max(map(len, ends))
     rows.append(np.column_stack([np.resize(values, widest) for values in ends]))
-    categories = tuple(
-        (*f.categories, *f.others(STRANGERS)) if f.is_category else () for f in schema.features
-    )
-    return Table(np.concatenate(rows), categories)
+    return Table(np.concatenate(rows), _with_strangers(schema))
+
+
+def covering_rows(schema: FeatureSchema, examples: Table) -> Table:
+    """Few rows that hold every category, gap and end of a range of every feature.
+
+    Examples of which all features, a half and a quarter stand at an edge, each row at others.
+    """
+    rng = np.random.default_rng(0)
+    ends = [_edges(feature, far=False) for feature in schema.features]
+    n_rows = max(map(len, ends))
+    blocks = []
+    for share in COVERING_SHARES:
+        edges = np.column_stack([np.resize(rng.permutation(end), n_rows) for end in ends])
+        codes = examples.codes[rng.integers(0, examples.n_rows, n_rows)]
+        blocks.append(np.where(rng.random(edges.shape) < share, edges, codes))
+    return Table(np.concatenate(blocks), _with_strangers(schema))
 
 
 def threshold_rows(estimator: Any, schema: FeatureSchema, background: Background) -> Table | None:
@@ -90,16 +109,27 @@ def _sides(thresholds: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.unique(np.concatenate(around))
 
 
-def _edges(feature: Feature) -> NDArray[np.float64]:
+def _with_strangers(schema: FeatureSchema) -> tuple[tuple[Category, ...], ...]:
+    """The categories of each feature, and after them some that training never saw."""
+    return tuple(
+        (*f.categories, *f.others(STRANGERS)) if f.is_category else () for f in schema.features
+    )
+
+
+def _edges(feature: Feature, *, far: bool = True) -> NDArray[np.float64]:
     if feature.is_category:
         n_unseen = len(feature.others(STRANGERS)) if feature.allows_unseen else 0
         values = [float(code) for code in range(len(feature.categories) + n_unseen)]
     elif feature.kind == "boolean":
         values = [0.0, 1.0]
+    elif feature.allowed:
+        values = list(feature.allowed)
     else:
         low, high = feature.minimum or 0.0, feature.maximum or 0.0
         step = (high - low) or 1.0
         values = [low, high, low - step, high + step, 0.0]
         if feature.kind == "number":
             values += [np.nextafter(low, -np.inf), np.nextafter(high, np.inf)]
+        if far:
+            values += [max(feature.lowest, -FAR), min(feature.limit, FAR)]
     return np.array([*values, *([np.nan] if feature.allows_missing else [])])

@@ -12,7 +12,7 @@ from scoring.games.masked import MaskedGame
 from scoring.games.twin import Twin, TwinGame
 from scoring.predictor import Predictor
 
-__all__ = ["agrees", "game_of"]
+__all__ = ["TOLERANCE", "agrees", "game_of"]
 
 BLOCK_BYTES = 2**26
 

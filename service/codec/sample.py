@@ -22,7 +22,7 @@ def feature_documents(schema: FeatureSchema) -> list[dict[str, Any]]:
             "type": feature.kind,
             "minimum": feature.minimum,
             "maximum": feature.maximum,
-            "categories": list(feature.categories) if feature.is_category else None,
+            "categories": list(feature.categories or feature.allowed) or None,
             "allows_missing": feature.allows_missing,
             "allows_unseen": feature.allows_unseen,
         }
