@@ -24,6 +24,9 @@ _SPARSE = re.compile(r"Sparse\[(\w+), (?:np\.\w+\()?([-+.\w]+)\)?\]")
 _FLAGS = re.compile(r"bool$|Sparse\[bool,")
 _DICTIONARY = re.compile(r"dictionary<values=(\w+), indices=(\w+), ordered=([01])>\[pyarrow\]")
 
+WIDEST = {"int64": 2.0**63, "uint64": 2.0**64}
+"""The doubles next above the largest integers of 64 bits, which they stand for."""
+
 DTYPE = attrgetter("dtype")
 """A feature's dtype; read in C, because wide tables ask it of thousands of features per request."""
 
@@ -165,12 +168,19 @@ def _column(table: Table, j: int, feature: Feature) -> NDArray[Any]:
     if feature.is_category:
         return _objects(table.categories[j], codes, feature.missing)
     if feature.dtype != "object":
-        return codes
+        limit = WIDEST.get(feature.dtype.lower().partition("[")[0])
+        return _integers(codes, limit) if limit and (codes == limit).any() else codes
     if feature.kind == "boolean":
         return _objects((False, True), codes, feature.missing)
     numbers = codes.astype(object)
     numbers[np.isnan(codes)] = feature.missing
     return numbers
+
+
+def _integers(codes: NDArray[np.float64], limit: float) -> NDArray[Any]:
+    """Whole numbers of 64 bits as Python has them, the largest for its double."""
+    numbers = (None if np.isnan(code) else min(int(code), int(limit) - 1) for code in codes)
+    return np.array(list(numbers), dtype=object)
 
 
 def _objects(

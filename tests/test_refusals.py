@@ -11,7 +11,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 
 from scoring import KernelScoringExplainer, RowsError, TabularExplainer, artifact_sha256, load, save
-from service.engine import Engine
 
 
 def first_letters(frame):

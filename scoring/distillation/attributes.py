@@ -14,6 +14,7 @@ from scoring.engineered import EngineeredKernel
 from scoring.errors import ParameterError, RowsError
 from scoring.explainers.view import ExactFull, View
 from scoring.explanation import Scored
+from scoring.features import open_texts
 from scoring.games.twin import TwinGame
 from scoring.kernel import Kernel
 from scoring.named_background import NamedBackground
@@ -183,16 +184,25 @@ def distilled(
     method, interactions : as a scoring explainer takes them.
     knobs : what `scoring.distillation.distil.distil` takes.
     """
-    view = source.view
+    attributes = _cheapest(source.view, rows, method, knobs, interactions=interactions)
+    texts = open_texts(source.predictor, source.view.initialization)
+    attributes["report"]["open_text"] = list(texts)
+    return attributes
+
+
+def _cheapest(
+    view: View, rows: Table | None, method: str, knobs: dict[str, Any], *, interactions: bool
+) -> dict[str, Any]:
+    """Exact values where the model's structure makes them, else coalitions."""
     exact = view.served if method == "auto" and knobs["n_coalitions"] is None else None
     if exact is None:
         return _sampled(view, rows, knobs)
     doubt = otherwise(view, exact, rows, knobs["random_state"])
-    if doubt is not None:
-        sampled = _sampled(view, rows, knobs)
-        sampled["report"]["structure"] = doubt
-        return sampled
-    return _exact(view, exact, rows, knobs, interactions=interactions)
+    if doubt is None:
+        return _exact(view, exact, rows, knobs, interactions=interactions)
+    sampled = _sampled(view, rows, knobs)
+    sampled["report"]["structure"] = doubt
+    return sampled
 
 
 def _exact(

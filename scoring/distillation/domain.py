@@ -221,8 +221,7 @@ def _dtype_limit(dtype: str, sign: int) -> float:
         return LARGEST
     if kind.kind in "iu":
         ends = np.iinfo(kind)
-        most = ends.max if sign > 0 else -int(ends.min)
-        return float(np.nextafter(float(most), 0)) if most > 2**53 and sign > 0 else float(most)
+        return float(ends.max if sign > 0 else -int(ends.min))
     return float(np.finfo(kind).max) if kind.kind == "f" else LARGEST
 
 
