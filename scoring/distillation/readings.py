@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scoring.encoding import Encoding, encoding_of, plain_encoding
 from scoring.features import Engineering, feature_map
 from scoring.games.additive import Additive, additive_of
+from scoring.models.boosters import unwrapped
 from scoring.players import Players
 from scoring.predictor import Predictor
 from scoring.table import Table
@@ -32,7 +33,7 @@ def readings(
     engineering : where the model is cut, if it is a pipeline.
     examples : rows that it takes.
     """
-    estimator: Any = getattr(predictor.model, "estimator", None)
+    estimator = unwrapped(getattr(predictor.model, "estimator", None))
     player_of = players.membership.argmax(axis=0)
     if engineering is None:
         encoding = _own_encoding(predictor, estimator, examples)
@@ -42,7 +43,7 @@ def readings(
     shares = players.membership @ engineering.feature_map  # (n_players, n_columns)
     if (np.abs(shares.max(axis=0) - 1) < 1e-9).all():
         encoding = encoding_of(engineering, examples)
-        yield engineering.tail, encoding, np.asarray(shares.argmax(axis=0))
+        yield unwrapped(engineering.tail), encoding, np.asarray(shares.argmax(axis=0))
         return
     composed = _composed(predictor, engineering, examples)
     if composed is not None:
