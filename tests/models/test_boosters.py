@@ -68,8 +68,8 @@ def test_classes_have_probabilities_and_margins(name, space):
     likely = columns(answer(booster))
     expected = likely if space == "probability" else answer(booster, margin=True)
     explainer = explained(booster, output_space=space)
-    loaded = agrees(explainer, likely.argmax(axis=1), expected)
-    assert loaded.predictor.model.spaces == ("probability", "margin")
+    agrees(explainer, likely.argmax(axis=1), expected)
+    assert explainer.predictor.model.spaces == ("probability", "margin")
     named = explained(booster, output_space=space, classes=["no", "yes", "?"][: likely.shape[1]])
     assert named.classes[:2] == ("no", "yes")
 
