@@ -125,9 +125,10 @@ def adapt(
         does not answer the rows, or with something that cannot be explained.
     """
     face, output_space = recognised(model, schema, output_space, task, classes, probe)
-    space = output_space or face.spaces[0]
-    if space not in face.spaces:
-        has = " and ".join(repr(known) for known in face.spaces)
+    spaces = answered(getattr(face, "estimator", None), lambda: face.spaces)
+    space = output_space or spaces[0]
+    if space not in spaces:
+        has = " and ".join(repr(known) for known in spaces)
         raise ParameterError("output_space", f"must be one the model has: {has}, not {space!r}")
     _check_classes(face, classes)
     names = display_names(face.labels, classes)

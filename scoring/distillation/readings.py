@@ -12,6 +12,7 @@ from scoring.encoding import Encoding, encoding_of, plain_encoding
 from scoring.features import Engineering, read_lineage
 from scoring.games.additive import Additive, additive_of
 from scoring.lineage import Form
+from scoring.models.boosters import unwrapped
 from scoring.players import Players
 from scoring.predictor import Predictor
 from scoring.table import Table
@@ -33,7 +34,7 @@ def readings(
     engineering : where the model is cut, if it is a pipeline.
     examples : rows that it takes.
     """
-    estimator: Any = getattr(predictor.model, "estimator", None)
+    estimator = unwrapped(getattr(predictor.model, "estimator", None))
     player_of = players.membership.argmax(axis=0)
     if engineering is None:
         encoding = _own_encoding(predictor, estimator, examples)
@@ -44,7 +45,7 @@ def readings(
     moved = players.membership @ sources > 0  # (n_players, n_columns)
     if (moved.sum(axis=0) <= 1).all():
         encoding = encoding_of(engineering, examples)
-        yield engineering.tail, encoding, np.asarray(moved.argmax(axis=0))
+        yield unwrapped(engineering.tail), encoding, np.asarray(moved.argmax(axis=0))
         return
     composed = _composed(predictor, engineering, examples)
     if composed is not None:

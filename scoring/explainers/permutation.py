@@ -88,7 +88,7 @@ class PFIExplainer:
     transformations : as for `TabularExplainer`; raw features are shuffled.
     allow_all_transformations : any transformation is fine, because raw features are shuffled; taken
         so that code for other explainers runs.
-    model_task : `classification` or `regression`, where a function does not tell.
+    model_task : as for `TabularExplainer`.
     seed : of the shuffling; every feature has a stream of its own.
     for_classifier_use_predict_proba : compare probabilities instead of labels.
     show_progress : whether to show a bar.

@@ -57,19 +57,22 @@ class TabularExplainer:
 
     Parameters
     ----------
-    model : fitted estimator or pipeline, a torch module, or a callable of rows.
+    model : fitted estimator, pipeline or booster, any object with `predict` or `predict_proba`, a
+        method bound to one, a torch module, or a function of rows.
     initialization_examples : DataFrame, array or SciPy sparse matrix (n_rows, n_features), usually
         the training rows. Up to 100 rows are the background as they are; more are summarised on
         the kernel path, by rows whose weights are fitted to the model's answers.
     explain_subset : features to report, by index or name. Their values are what they are without
         it; what the others add up to is the explanation's `remainder`.
     features : names of the features, where the examples are an array.
-    classes : names to show for the classes, in the order of the model's `classes_`.
+    classes : names to show for the classes, in the order of the model's `classes_`; the classes
+        themselves of a model without, which are else 0 to k-1.
     transformations : a fitted transformer from raw rows to what `model` takes, a list of
         `(columns, fitted transformer or None)`, or a fitted `DataFrameMapper`.
     allow_all_transformations : whether columns that depend on several features may be shared out
         among them when engineered values are summed. Raw players are exact in any case.
-    model_task : `classification` or `regression`, where a function does not tell.
+    model_task : `classification` for a function or a `predict` that answers rows of probabilities;
+        `regression` for the numbers of `predict`. It overrides what the model looks like.
     groups : per name a list of features that are one player.
     output_space : `probability`, `margin` or `value`. By default probability where the model has
         `predict_proba`, else margin for classifiers and value for regressions.

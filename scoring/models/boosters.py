@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from scoring.models.labels import several_targets
 from scoring.models.outputs import probabilities
 
-__all__ = ["BoosterClassifier", "BoosterMargins", "BoosterRegressor", "wrapped"]
+__all__ = ["BoosterClassifier", "BoosterMargins", "BoosterRegressor", "unwrapped",
+           "wrapped"]  # fmt: skip
 
 LIKELY = ("binary:logistic", "multi:softprob", "multi:softmax", "binary", "multiclass",
           "multiclassova")  # fmt: skip
@@ -74,6 +75,12 @@ class BoosterClassifier(BoosterMargins):
     def predict(self, rows: Any) -> NDArray[np.int64]:
         """Return the likeliest label of each row, (n_rows,)."""
         return np.asarray(self.predict_proba(rows).argmax(axis=1), np.int64)
+
+
+def unwrapped(estimator: Any) -> Any:
+    """Return the booster inside a wrapper; every other estimator as it is."""
+    ours = isinstance(estimator, (BoosterMargins, BoosterRegressor))
+    return estimator.booster if ours else estimator
 
 
 def wrapped(model: Any) -> Any:

@@ -79,12 +79,38 @@ def test_distil_takes_skops(files, tmp_path):
     assert artifact.load(tmp_path / "out").classes == ("leaves", "stays")
 
 
+def without_names(directory):
+    """An ONNX classifier of three classes that it only numbers."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    weights = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
+    nodes = [
+        helper.make_node("MatMul", ["rows", "weights"], ["margins"]),
+        helper.make_node("Softmax", ["margins"], ["scores"], axis=1),
+        helper.make_node("ArgMax", ["scores"], ["label"], axis=1, keepdims=0),
+    ]
+    tensor = helper.make_tensor_value_info
+    inputs = [tensor("rows", TensorProto.FLOAT, [None, 4])]
+    outputs = [tensor("label", TensorProto.INT64, [None])]
+    outputs += [tensor("scores", TensorProto.FLOAT, [None, 3])]
+    held = [numpy_helper.from_array(weights, "weights")]
+    graph = helper.make_graph(nodes, "model", inputs, outputs, held)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    model.ir_version = 8
+    path = directory / "nameless.onnx"
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
 def test_distil_takes_onnx(numeric, tmp_path, capsys):
     told = ["--data", str(numeric.parent / "train.csv"), "--target", "target", "--no-progress"]
-    told += ["--model", str(numeric / "model.onnx"), "--output", str(tmp_path / "out")]
-    assert run(["distil", *told]) == 1
+    named = [*told, "--classes", "setosa,versicolor,virginica"]
+    nameless = ["--model", str(without_names(tmp_path)), "--output", str(tmp_path / "nameless")]
+    assert run(["distil", *told, *nameless]) == 1
     assert "names no classes; give --classes" in capsys.readouterr().err
-    assert run(["distil", *told, "--classes", "setosa,versicolor,virginica"]) == 0
+    assert run(["distil", *named, *nameless]) == 0
+    told = ["--model", str(numeric / "model.onnx"), "--output", str(tmp_path / "out")]
+    assert run(["distil", *named, *told]) == 0
     distilled, original = artifact.load(tmp_path / "out"), artifact.load(numeric)
     rows = pd.read_csv(numeric.parent / "train.csv").iloc[:, :4].to_numpy()
     assert distilled.classes == ("setosa", "versicolor", "virginica")
