@@ -79,7 +79,9 @@ def steps_on(model: Any, column: str) -> str:
     if isinstance(model, ColumnTransformer):
         for _, step, names in model.transformers:
             if column in np.atleast_1d(names).tolist():
-                return steps_on(step, column) if isinstance(step, ColumnTransformer) else _named(step)
+                return (
+                    steps_on(step, column) if isinstance(step, ColumnTransformer) else _named(step)
+                )
         return f"remainder {_named(model.remainder)}"
     return _named(model)
 

@@ -131,5 +131,3 @@ def _mixed(
     # With their dtypes said: pandas takes objects that are texts for another dtype.
     same = {name: pd.Series(c.array, dtype=c.dtype, copy=False) for name, c in columns.items()}
     return pd.DataFrame(same)
-
-
