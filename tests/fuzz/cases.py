@@ -71,11 +71,9 @@ class Case:
     def float32(self) -> bool:
         """Whether the model may compute in float32."""
         dtypes = self.training.dtypes if self.is_frame else [self.training.dtype]
-        small = [
-            str(d).lower() in {"float32", "int8", "int16", "uint8", "uint16", "bool"}
-            for d in dtypes
-        ]
-        return self.kind.float32 or any(str(d).lower() == "float32" for d in dtypes) and all(small)
+        names = {str(dtype).lower() for dtype in dtypes}
+        exact = {"int8", "int16", "uint8", "uint16", "bool"}
+        return self.kind.float32 or ("float32" in names and names <= {"float32", *exact})
 
     def __str__(self) -> str:
         lines = [f"seed {self.seed}: {self.name}, {self.task}, {len(self.target)} rows"]
@@ -211,9 +209,9 @@ def _options(
     options: dict[str, Any] = {}
     if rng.random() < 0.15:
         options["method"] = "kernel"
-    if is_classifier(model) and hasattr(model, "predict_proba") and rng.random() < 0.2:
-        if hasattr(model, "decision_function"):
-            options["output_space"] = "margin"
+    both = hasattr(model, "predict_proba") and hasattr(model, "decision_function")
+    if is_classifier(model) and both and rng.random() < 0.2:
+        options["output_space"] = "margin"
     if rng.random() < 0.1:
         options["n_background"] = 8
     if len(columns) > 2 and rng.random() < 0.08:

@@ -278,7 +278,7 @@ class _Check:
         return [[names.index(n) for n in groups.get(p, [p])] for p in self.loaded.player_names]
 
     def _background(self) -> tuple[Any, np.ndarray] | None:
-        """The background as rows of the sample, and their weights; None if they are no such rows."""
+        """The background as rows of the sample, with weights; None if they are no such rows."""
         case, kept = self.case, self.loaded.background
         n = len(case.sample)
         free = self.loaded.exact is not None and self.loaded.method in {

@@ -1,4 +1,4 @@
-"""Random preprocessing for random tables; what does not fit together fails to fit and is drawn anew."""
+"""Random preprocessing for random tables; steps that do not go together are drawn anew."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ Rng = np.random.Generator
 
 def pick(rng: Rng, choices: Sequence[Any]) -> Any:
     """One of them, as it is: `rng.choice` would make NumPy scalars of it."""
-    return choices[rng.integers(len(choices))]
+    return choices[int(rng.integers(len(choices)))]
 
 
 def pipeline(rng: Rng, columns: Sequence[Column], estimator: Any, *, dense: bool) -> Pipeline:

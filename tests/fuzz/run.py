@@ -94,11 +94,11 @@ def outcomes(
             if outcome is None:
                 continue
             busy.remove(worker)
-            if outcome.result in {"timeout", "died"}:
-                worker.end()
-                worker = _Worker.start(small)
             yield outcome
-            _next(worker, left, busy)
+            lost = outcome.result in {"timeout", "died"}
+            if lost:
+                worker.end()
+            _next(_Worker.start(small) if lost else worker, left, busy)
 
 
 def _next(worker: _Worker, left: Iterator[int], busy: list[_Worker]) -> None:

@@ -67,7 +67,7 @@ def _check_command(
 
 
 def _records(rows: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{name: rows[name].iloc[k] for name in rows} for k in range(len(rows))]
+    return [{str(name): rows[name].iloc[k] for name in rows} for k in range(len(rows))]
 
 
 def _plain(value: Any) -> Any:

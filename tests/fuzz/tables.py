@@ -84,7 +84,8 @@ def table(
 ) -> list[Column]:
     """Draw columns of some of the kinds."""
     return [
-        COLUMNS[kinds[rng.integers(len(kinds))]](rng, f"c{j}", n_rows) for j in range(n_columns)
+        COLUMNS[kinds[int(rng.integers(len(kinds)))]](rng, f"c{j}", n_rows)
+        for j in range(n_columns)
     ]
 
 

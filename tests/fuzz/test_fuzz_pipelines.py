@@ -1,4 +1,4 @@
-"""Small cases of the differential fuzz; `python -m tests.fuzz.run --small --seed N` tells one of them."""
+"""Small cases of the differential fuzz; `python -m tests.fuzz.run --small --seed N` shows one."""
 
 from __future__ import annotations
 
