@@ -51,7 +51,7 @@ def _replaced(row: Any, j: int, other: Any) -> Any:
 def cell_of(case: Case, row: Any, j: int) -> str:
     """A cell's column, what its value is to training, and its steps; "" where the sample has it."""
     column = case.columns[j]
-    value = row.iloc[0, j] if isinstance(row, pd.DataFrame) else row[0, j]
+    value: Any = row.iloc[0, j] if isinstance(row, pd.DataFrame) else row[0, j]
     sample = case.sample.iloc[:, j] if case.is_frame else pd.Series(case.sample[:, j])
     if _among(value, sample):
         return ""
@@ -79,7 +79,9 @@ def steps_on(model: Any, column: str) -> str:
     if isinstance(model, ColumnTransformer):
         for _, step, names in model.transformers:
             if column in np.atleast_1d(names).tolist():
-                return steps_on(step, column) if isinstance(step, ColumnTransformer) else _named(step)
+                return (
+                    steps_on(step, column) if isinstance(step, ColumnTransformer) else _named(step)
+                )
         return f"remainder {_named(model.remainder)}"
     return _named(model)
 

@@ -53,13 +53,26 @@ def _boosting(rng: Rng) -> dict[str, Any]:
 def _lightgbm(rng: Rng) -> dict[str, Any]:
     kind = pick(rng, ["gbdt", "gbdt", "gbdt", "dart"])
     small = {"min_child_samples": 5, "num_leaves": 6, "min_data_per_group": 5, "cat_smooth": 1.0}
-    return {"n_estimators": 6, "boosting_type": kind, **small, "random_state": 0, "verbose": -1, "n_jobs": 1}
+    return {
+        "n_estimators": 6,
+        "boosting_type": kind,
+        **small,
+        "random_state": 0,
+        "verbose": -1,
+        "n_jobs": 1,
+    }
 
 
 def _xgboost(rng: Rng) -> dict[str, Any]:
     booster = pick(rng, ["gbtree", "gbtree", "gbtree", "dart", "gblinear"])
     depth = {} if booster == "gblinear" else {"max_depth": 3}
-    return {"n_estimators": 6, "booster": booster, **depth, "enable_categorical": booster != "gblinear", "n_jobs": 1}
+    return {
+        "n_estimators": 6,
+        "booster": booster,
+        **depth,
+        "enable_categorical": booster != "gblinear",
+        "n_jobs": 1,
+    }
 
 
 def _svm(rng: Rng) -> dict[str, Any]:
@@ -67,7 +80,10 @@ def _svm(rng: Rng) -> dict[str, Any]:
 
 
 def _gaussian(rng: Rng) -> dict[str, Any]:
-    return {"kernel": RBF(1.0) + WhiteKernel(0.1) if rng.random() < 0.3 else RBF(2.0), "optimizer": None}
+    return {
+        "kernel": RBF(1.0) + WhiteKernel(0.1) if rng.random() < 0.3 else RBF(2.0),
+        "optimizer": None,
+    }
 
 
 def _hist(rng: Rng) -> dict[str, Any]:
@@ -91,8 +107,12 @@ CLASSIFIERS: dict[str, Kind] = {
         )
     ),
     "RidgeClassifier": Kind(lambda rng: linear_model.RidgeClassifier()),
-    "SVC": Kind(lambda rng: svm.SVC(**_svm(rng), decision_function_shape=pick(rng, ["ovr", "ovo"]))),
-    "SVC with probability": Kind(lambda rng: svm.SVC(**_svm(rng), probability=True, random_state=0)),
+    "SVC": Kind(
+        lambda rng: svm.SVC(**_svm(rng), decision_function_shape=pick(rng, ["ovr", "ovo"]))
+    ),
+    "SVC with probability": Kind(
+        lambda rng: svm.SVC(**_svm(rng), probability=True, random_state=0)
+    ),
     "LinearSVC": Kind(lambda rng: svm.LinearSVC()),
     "MLPClassifier": Kind(lambda rng: neural_network.MLPClassifier(**_network(rng))),
     "DecisionTreeClassifier": Kind(
@@ -116,9 +136,7 @@ CLASSIFIERS: dict[str, Kind] = {
     "GaussianNB": Kind(lambda rng: naive_bayes.GaussianNB()),
     "BernoulliNB": Kind(lambda rng: naive_bayes.BernoulliNB()),
     "LinearDiscriminantAnalysis": Kind(lambda rng: LinearDiscriminantAnalysis()),
-    "QuadraticDiscriminantAnalysis": Kind(
-        lambda rng: QuadraticDiscriminantAnalysis(reg_param=0.3)
-    ),
+    "QuadraticDiscriminantAnalysis": Kind(lambda rng: QuadraticDiscriminantAnalysis(reg_param=0.3)),
     "AdaBoostClassifier": Kind(
         lambda rng: ensemble.AdaBoostClassifier(n_estimators=4, random_state=0)
     ),
@@ -132,7 +150,10 @@ CLASSIFIERS: dict[str, Kind] = {
     ),
     "VotingClassifier": Kind(
         lambda rng: ensemble.VotingClassifier(
-            [("a", _logistic(rng)), ("b", tree.DecisionTreeClassifier(max_depth=3, random_state=0))],
+            [
+                ("a", _logistic(rng)),
+                ("b", tree.DecisionTreeClassifier(max_depth=3, random_state=0)),
+            ],
             voting=pick(rng, ["soft", "soft", "hard"]),
         )
     ),

@@ -51,8 +51,9 @@ def number_in_text(x):
 def date_parts(x):
     """Year, month and weekday of dates, or of texts that are dates; zeros for others."""
     parts = []
-    for _, column in pd.DataFrame(x).items():
-        dates = pd.to_datetime(column, format="%Y-%m-%d", errors="coerce")
+    frame = pd.DataFrame(x)
+    for j in range(frame.shape[1]):
+        dates = pd.to_datetime(frame.iloc[:, j], format="%Y-%m-%d", errors="coerce")
         parts += [dates.dt.year, dates.dt.month, dates.dt.weekday]
     return np.nan_to_num(np.column_stack(parts).astype(float))
 

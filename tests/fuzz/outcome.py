@@ -15,7 +15,7 @@ class Finding:
 
     Parameters
     ----------
-    kind : label, output, gap, values, refused row, answered row, warning, http, csv, cli, crash, ...
+    kind : label, output, gap, values, refused row, answered row, warning, http, csv, cli, crash.
     text : what differs, or the exception's first line.
     cells : the cells that make a row fail, as `blame` tells them.
     row : the place among the case's rows.

@@ -1,4 +1,4 @@
-"""Random preprocessing for random tables; what does not fit together fails to fit and is drawn anew."""
+"""Random preprocessing for random tables; steps that do not go together are drawn anew."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ Rng = np.random.Generator
 
 def pick(rng: Rng, choices: Sequence[Any]) -> Any:
     """One of them, as it is: `rng.choice` would make NumPy scalars of it."""
-    return choices[rng.integers(len(choices))]
+    return choices[int(rng.integers(len(choices)))]
 
 
 def pipeline(rng: Rng, columns: Sequence[Column], estimator: Any, *, dense: bool) -> Pipeline:
@@ -124,7 +124,11 @@ def _imputed(rng: Rng, *, needed: bool, numeric: bool = True) -> list[Any]:
     if not numeric:
         strategy = pick(rng, ["most_frequent", "constant"])
         fill = "missing" if rng.random() < 0.5 else None
-        return [SimpleImputer(strategy=strategy, fill_value=fill, missing_values=pick(rng, [np.nan, np.nan, None]))]
+        return [
+            SimpleImputer(
+                strategy=strategy, fill_value=fill, missing_values=pick(rng, [np.nan, np.nan, None])
+            )
+        ]
     return [
         pick(
             rng,
@@ -204,7 +208,7 @@ def _text_function(rng: Rng) -> list[Any]:
 def _vectorizers(rng: Rng) -> list[Any]:
     grams = pick(rng, [(1, 1), (1, 2)])
     return [
-        CountVectorizer(binary=bool(rng.random() < 0.5), ngram_range=grams),
+        CountVectorizer(binary=bool(rng.random() < 0.5), ngram_range=grams, max_features=25),
         TfidfVectorizer(ngram_range=grams, max_features=20),
         TfidfVectorizer(analyzer="char", max_features=20),
         HashingVectorizer(n_features=8),

@@ -68,9 +68,9 @@ def _work(pipe: Connection, small: bool) -> None:
     while True:
         try:
             seed = pipe.recv()
-        except EOFError:
+            pipe.send(outcome_of(seed, small=small))
+        except (EOFError, BrokenPipeError):  # nobody waits any more
             return
-        pipe.send(outcome_of(seed, small=small))
 
 
 def outcomes(
@@ -94,11 +94,11 @@ def outcomes(
             if outcome is None:
                 continue
             busy.remove(worker)
-            if outcome.result in {"timeout", "died"}:
-                worker.end()
-                worker = _Worker.start(small)
             yield outcome
-            _next(worker, left, busy)
+            lost = outcome.result in {"timeout", "died"}
+            if lost:
+                worker.end()
+            _next(_Worker.start(small) if lost else worker, left, busy)
 
 
 def _next(worker: _Worker, left: Iterator[int], busy: list[_Worker]) -> None:
@@ -173,6 +173,16 @@ def summary(results: list[Outcome]) -> dict[str, Any]:
     }
 
 
+def _write(results: list[Outcome], report: Path | None) -> dict[str, Any]:
+    """Write what there is so far, and return its summary."""
+    counts = summary(results)
+    if report:
+        report.parent.mkdir(parents=True, exist_ok=True)
+        every = [o.as_dict() for o in sorted(results, key=lambda o: o.seed)]
+        report.write_text(json.dumps({**counts, "outcomes": every}, indent=1))
+    return counts
+
+
 def _one(seed: int, small: bool) -> int:
     """Tell everything of one seed."""
     from tests.fuzz.cases import case_of
@@ -184,7 +194,8 @@ def _one(seed: int, small: bool) -> int:
     return int(outcome.result in {"finding", "timeout", "died"})
 
 
-def _span(text: str) -> range:
+def span(text: str) -> range:
+    """Read FIRST:LAST, where LAST is left out."""
     first, _, last = text.partition(":")
     return range(int(first), int(last))
 
@@ -193,7 +204,7 @@ def main() -> int:
     """Run from the command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz.run", description=__doc__)
     parser.add_argument("--seed", type=int, help="one case, told in full")
-    parser.add_argument("--seeds", type=_span, default=range(200), help="FIRST:LAST, without LAST")
+    parser.add_argument("--seeds", type=span, default=range(200), help="FIRST:LAST, without LAST")
     parser.add_argument("--small", action="store_true", help="the small cases of the fast tests")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--limit", type=float, default=LIMIT_SECONDS, help="seconds for one case")
@@ -204,18 +215,15 @@ def main() -> int:
     began, results = time.monotonic(), []
     for outcome in outcomes(given.seeds, given.jobs, given.limit, small=given.small):
         results.append(outcome)
-        if len(results) % 50 == 0:
+        if len(results) % 25 == 0:
             counted = Counter(o.result for o in results)
             print(len(results), dict(counted), f"{time.monotonic() - began:.0f} s", file=sys.stderr)
-    told = summary(results)
-    if given.report:
-        given.report.parent.mkdir(parents=True, exist_ok=True)
-        every = [o.as_dict() for o in sorted(results, key=lambda o: o.seed)]
-        given.report.write_text(json.dumps({**told, "outcomes": every}, indent=1))
-    print(json.dumps({k: v for k, v in told.items() if k != "groups"}, indent=1))
-    for group in told["groups"]:
+            _write(results, given.report)
+    counts = _write(results, given.report)
+    print(json.dumps({k: v for k, v in counts.items() if k != "groups"}, indent=1))
+    for group in counts["groups"]:
         print(f"{group['n_cases']:5} {group['finding']}  seeds {group['seeds'][:5]}")
-    return int(bool(told["groups"]))
+    return int(bool(counts["groups"]))
 
 
 if __name__ == "__main__":

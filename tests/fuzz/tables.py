@@ -24,7 +24,20 @@ LABELS = (
     ("true", "false", "maybe"),
 )
 STRANGERS = ("never seen", "", "NO", "Yes", "0", "naïve ☃", "a" * 300, "NaN", " no")
-WORDS = ("good", "bad", "slow", "fast", "red", "blue", "tram", "bus", "late", "early", "not", "very")
+WORDS = (
+    "good",
+    "bad",
+    "slow",
+    "fast",
+    "red",
+    "blue",
+    "tram",
+    "bus",
+    "late",
+    "early",
+    "not",
+    "very",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,9 +79,14 @@ class Column:
         return pd.Series(picked, dtype=dtype, name=self.name)
 
 
-def table(rng: np.random.Generator, n_rows: int, n_columns: int, kinds: Sequence[str]) -> list[Column]:
+def table(
+    rng: np.random.Generator, n_rows: int, n_columns: int, kinds: Sequence[str]
+) -> list[Column]:
     """Draw columns of some of the kinds."""
-    return [COLUMNS[kinds[rng.integers(len(kinds))]](rng, f"c{j}", n_rows) for j in range(n_columns)]
+    return [
+        COLUMNS[kinds[int(rng.integers(len(kinds)))]](rng, f"c{j}", n_rows)
+        for j in range(n_columns)
+    ]
 
 
 def frame_of(columns: Sequence[Column]) -> pd.DataFrame:
@@ -108,7 +126,13 @@ def number(rng: np.random.Generator, name: str, n: int) -> Column:
         drawn = floats.astype(plain).tolist()
         spread = float(np.ptp(floats))
         largest = float(np.finfo(plain).max)
-        beyond = [floats.min() - spread, floats.max() + spread, floats.mean() + spread / 7, 0.0, -0.0]
+        beyond = [
+            floats.min() - spread,
+            floats.max() + spread,
+            floats.mean() + spread / 7,
+            0.0,
+            -0.0,
+        ]
         beyond += [1e6, -1e6, 5e-324 if plain == "float64" else 1e-45]
         beyond += [1e30, largest, -largest] if rng.random() < 0.2 else []
         beyond = np.array(beyond).astype(plain).tolist()
@@ -161,7 +185,9 @@ def prose(rng: np.random.Generator, name: str, n: int) -> Column:
 def digits(rng: np.random.Generator, name: str, n: int) -> Column:
     texts = [f"{number:05d}" for number in rng.integers(0, 3000, n)]
     values = pd.Series(texts, dtype="str", name=name)
-    return Column(name, "digits", values, _ranked(values.astype(float)), ("00001", "99999", "x1", "7"))
+    return Column(
+        name, "digits", values, _ranked(values.astype(float)), ("00001", "99999", "x1", "7")
+    )
 
 
 def _dates(rng: np.random.Generator, n: int) -> pd.DatetimeIndex:
@@ -178,7 +204,9 @@ def date_text(rng: np.random.Generator, name: str, n: int) -> Column:
 def date(rng: np.random.Generator, name: str, n: int) -> Column:
     dates = _dates(rng, n)
     strangers = (pd.Timestamp("1999-12-31"), pd.Timestamp("2030-06-01"))
-    return Column(name, "date", pd.Series(dates, name=name), dates.weekday.to_numpy() / 3.0, strangers)
+    return Column(
+        name, "date", pd.Series(dates, name=name), dates.weekday.to_numpy() / 3.0, strangers
+    )
 
 
 def days(rng: np.random.Generator, name: str, n: int) -> Column:

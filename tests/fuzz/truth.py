@@ -1,4 +1,4 @@
-"""The model's own answers, and Shapley values of them from the definition; nothing of ours is used."""
+"""The model's own answers, and Shapley values of them from the definition; nothing of ours."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def values_of(
 def _mixed(
     background: Any, row: Any, subsets: Sequence[frozenset[int]], players: Sequence[Sequence[int]]
 ) -> Any:
-    """Every background row with the row's values on every coalition, (n_coalitions * n_background)."""
+    """Every background row with the row's values on every coalition, one block after the other."""
     both, n = joined(background, row), len(background)
     n_columns = both.shape[1]
     places = np.empty((len(subsets), n, n_columns), dtype=np.intp)
@@ -131,5 +131,3 @@ def _mixed(
     # With their dtypes said: pandas takes objects that are texts for another dtype.
     same = {name: pd.Series(c.array, dtype=c.dtype, copy=False) for name, c in columns.items()}
     return pd.DataFrame(same)
-
-
