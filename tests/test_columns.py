@@ -50,8 +50,8 @@ COLUMNS = {
     "int64[pyarrow]": pd.array(gappy(NUMBERS), dtype="int64[pyarrow]"),
     "double[pyarrow]": pd.array(gappy(NUMBERS / 4), dtype="double[pyarrow]"),
     "bool[pyarrow]": pd.array(gappy(FLAGS), dtype="bool[pyarrow]"),
-    "string[pyarrow]": pd.array(TEXTS, dtype=pd.ArrowDtype(ARROW_TEXT)),
-    "dictionary[pyarrow]": pd.array(TEXTS, dtype=pd.ArrowDtype(ARROW_LISTED)),
+    "string[pyarrow]": pd.Series(TEXTS, dtype=pd.ArrowDtype(ARROW_TEXT)),
+    "dictionary[pyarrow]": pd.Series(TEXTS, dtype=pd.ArrowDtype(ARROW_LISTED)),
     "objects that are booleans": pd.Series(FLAGS.tolist(), dtype=object),
     "booleans with None": pd.Series(gappy(FLAGS), dtype=object),
     "booleans with NaN": pd.Series(gappy(FLAGS, np.nan), dtype=object),
@@ -92,6 +92,7 @@ def test_what_the_model_takes_comes_back_from_an_artifact(kind, name, tmp_path):
     loaded = load(tmp_path / "artifact", artifact_sha256(tmp_path / "artifact"))
     scored = loaded.score(loaded.predictor.schema.encode(x))
     np.testing.assert_array_equal(scored.predictions, model.predict(x))
+    assert scored.probabilities is not None
     np.testing.assert_allclose(scored.probabilities, model.predict_proba(x), atol=2e-6)
     assert scored.explanation.additivity_gap.max() < 1e-6
     body = x.to_json(orient="split", index=False, double_precision=15)

@@ -82,8 +82,8 @@ def with_allowances(schema: FeatureSchema, predictor: Predictor, rows: Table) ->
                 categories=categories,
                 allows_missing=missing,
                 allows_unseen=unseen,
-                limit=_limit(predictor, rows, j, 1),
-                lowest=-_limit(predictor, rows, j, -1),
+                limit=feature.limit if feature.is_time else _limit(predictor, rows, j, 1),
+                lowest=feature.lowest if feature.is_time else -_limit(predictor, rows, j, -1),
             )
         )
     return replace(schema, features=tuple(features))
