@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from scoring.errors import LISTED_VIOLATIONS, RowsError, Violation
 from scoring.feature import Category, Feature
+from scoring.times import iso_text, parsed_times
 
-__all__ = ["Violations", "encode_categories", "encode_numbers"]
+__all__ = ["Violations", "encode_categories", "encode_numbers", "encode_times"]
 
 WHOLE = 2.0**53
 """Up to here a float is one whole number, and not one of several."""
@@ -36,6 +37,24 @@ class Violations:
         """Raise RowsError with all of them."""
         if self.total:
             raise RowsError(self.listed, self.total)
+
+
+def encode_times(
+    feature: Feature,
+    values: Sequence[Any] | NDArray[Any],
+    out: NDArray[np.float64],
+    violations: Violations,
+) -> None:
+    """Fill `out` (n_rows,) with the codes of times, or note what is wrong."""
+    out[:], broken = parsed_times(values, feature.dtype)
+    for row, code in enumerate(out.tolist()):
+        if row in broken:
+            violations.add(row, feature.name, broken[row])
+        elif math.isnan(code) and not feature.allows_missing:
+            violations.add(row, feature.name, "must not be missing")
+        elif code < feature.lowest or code > feature.limit:
+            first, last = (iso_text(end, feature.dtype) for end in (feature.lowest, feature.limit))
+            violations.add(row, feature.name, f"must lie between {first} and {last}")
 
 
 def encode_numbers(

@@ -37,6 +37,7 @@ class FewRows:
 
         kinds = {j: feature.kind for j, feature in enumerate(features)}
         self._n_features = len(features)
+        self._any_times = any(feature.is_time for feature in features)
         self._numbers = [j for j, kind in kinds.items() if kind in {"number", "integer"}]
         self._of_numbers = tuple(features[j].name for j in self._numbers)
         self._flags = [j for j, kind in kinds.items() if kind == "boolean"]
@@ -60,6 +61,8 @@ class FewRows:
         ----------
         columns : per feature name its values (n_rows,).
         """
+        if self._any_times:
+            return None
         if isinstance(columns, FlatColumns) and columns.names == self._of_numbers:
             flat = columns.flat
         else:

@@ -11,6 +11,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from scoring.times import time_unit
+
 __all__ = ["Category", "Feature", "Kind"]
 
 Kind = Literal["number", "integer", "boolean", "category"]
@@ -52,6 +54,11 @@ class Feature:
     def is_category(self) -> bool:
         """Whether the matrix holds codes instead of the values."""
         return self.kind == "category"
+
+    @cached_property
+    def is_time(self) -> bool:
+        """Whether its numbers count time; see `scoring.times`."""
+        return time_unit(self.dtype) is not None
 
     @property
     def missing(self) -> float | None:

@@ -8,6 +8,7 @@ pyarrow, or polars, whichever is installed.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from importlib.util import find_spec
 from typing import Any, Protocol
 
@@ -103,6 +104,8 @@ def _series(values: Values, categories: Categories | None) -> Any:
         listed, ordered = categories
         return pd.Series(pd.Categorical(values, categories=listed, ordered=ordered))
     plain = isinstance(values, np.ndarray) and values.dtype != object
+    if not plain and any(isinstance(value, datetime) for value in values):  # with a time zone
+        return pd.Series(values)
     return pd.Series(values) if plain else pd.Series(list(values), dtype=object)
 
 
@@ -141,7 +144,9 @@ class _Polars:
     def values(self, j: int) -> Values:
         column = self._frame.to_series(j)
         kind = column.dtype
-        if kind.is_integer() or kind.is_float() or str(kind) == "Boolean":
+        if kind.is_integer() or kind.is_float() or str(kind) in {"Boolean", "Date"}:
+            return np.asarray(column.to_numpy())
+        if type(kind).__name__ == "Datetime" and kind.time_zone is None:
             return np.asarray(column.to_numpy())
         values: list[Any] = column.to_list()
         return values
@@ -168,6 +173,8 @@ class _Arrow:
         column = self._table.column(j)
         kind = column.type
         if types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind):
+            return _numbers(column)
+        if types.is_date(kind) or (types.is_timestamp(kind) and kind.tz is None):
             return _numbers(column)
         values: list[Any] = column.to_pylist()
         return values

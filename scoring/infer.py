@@ -13,6 +13,7 @@ from scoring.errors import ParameterError
 from scoring.feature import Feature, Kind
 from scoring.frames import frame_of, is_frame, to_pandas
 from scoring.texts import encodable
+from scoring.times import limits, parsed_times, time_unit
 
 __all__ = ["Names", "features_of", "plain_values", "two_dimensional"]
 
@@ -56,6 +57,8 @@ def features_of(x: Any, names: Names | None) -> tuple[tuple[Feature, ...], bool]
     chosen = _names(x, names, named=named)
     columns = [x.iloc[:, j] if is_frame(x) else x[:, j] for j in range(x.shape[1])]
     features = [_feature(name, each) for name, each in zip(chosen, columns, strict=True)]
+    if times := [feature for feature in features if feature.is_time and not named]:
+        raise _unsupported(times[0].name, times[0].dtype, set())  # an array has no place for it
     if other is not None:  # which write a missing object as None, also where these rows have none
         features = [replace(f, missing_none=True) if f.dtype == "object" else f for f in features]
     return tuple(features), named
@@ -74,6 +77,8 @@ def plain_values(column: Any) -> Sequence[Any] | NDArray[Any]:
     """A pandas column as plain values."""
     if _is_numeric(column):
         return np.asarray(column.to_numpy(dtype=np.float64, na_value=np.nan))
+    if getattr(column.dtype, "kind", "O") == "M" and isinstance(column.dtype, np.dtype):
+        return np.asarray(column.to_numpy())
     if str(column.dtype) == "category":  # a list of an Arrow column takes a tenth of a millisecond
         labels, codes = column.dtype.categories.tolist(), column.array.codes.tolist()
         return [None if code < 0 else labels[code] for code in codes]
@@ -125,6 +130,8 @@ def _feature(name: str, column: Any) -> Feature:
         return _of_numbers(name, column)
     if str(column.dtype) == "category":
         return _of_categorical(name, column.dtype)
+    if time_unit(str(column.dtype)) and not isinstance(column, np.ndarray):
+        return _of_times(name, column)
     return _of_objects(name, column)
 
 
@@ -168,6 +175,16 @@ def _of_categorical(name: str, dtype: Any) -> Feature:
     return Feature(
         name, "category", "category", categories=tuple(listed), category_dtype=of, ordered=ordered
     )
+
+
+def _of_times(name: str, column: Any) -> Feature:
+    """Read a feature off datetimes: a number that counts the dtype's own unit."""
+    dtype = str(column.dtype)
+    codes, broken = parsed_times(plain_values(column), dtype)
+    if broken:
+        raise ParameterError(f"column '{name}'", next(iter(broken.values())))
+    lowest, limit = limits(dtype)
+    return Feature(name, "integer", dtype, lowest=lowest, limit=limit, **_range(name, codes))
 
 
 def _of_objects(name: str, column: Any) -> Feature:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.encode import Violations, encode_categories, encode_numbers
+from scoring.encode import Violations, encode_categories, encode_numbers, encode_times
 from scoring.encode_few import FEW, FewRows
 from scoring.errors import ParameterError, RowsError, Violation
 from scoring.feature import Category, Feature
@@ -148,8 +148,11 @@ class FeatureSchema:
     @cached_property
     def _numbers(self) -> tuple[int, ...]:
         """The places of numeric features; the others have rules of another kind."""
-        kinds = enumerate(feature.kind for feature in self.features)
-        return tuple(j for j, kind in kinds if kind in {"number", "integer"})
+        return tuple(
+            j
+            for j, feature in enumerate(self.features)
+            if feature.kind in {"number", "integer"} and not feature.is_time
+        )
 
     @cached_property
     def _rules(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.intp]]:
@@ -202,10 +205,13 @@ class FeatureSchema:
             codes[:, self._numbers] = numbers
             if len(self._numbers) == self.n_features:
                 return Table(codes, self.code_tables)
-        categories = []
+        categories: list[tuple[Category, ...]] = []
         for j, feature in enumerate(self.features):
             values = columns[feature.name]
-            if numbers is not None and feature.kind in {"number", "integer"}:
+            if feature.is_time:
+                encode_times(feature, values, codes[:, j], violations)
+                categories.append(())
+            elif numbers is not None and feature.kind in {"number", "integer"}:
                 categories.append(feature.categories)
             elif feature.is_category:
                 extended = encode_categories(feature, values, codes[:, j], violations, notes)
@@ -233,9 +239,14 @@ def infer_for(model: Any, x: Any, names: Names | None = None) -> FeatureSchema:
     arrays = hasattr(owner, "n_features_in_") and not hasattr(owner, "feature_names_in_")
     schema = FeatureSchema(
         tuple(replace(feature, allows_missing=True) for feature in schema.features),
-        frame=schema.frame and not (arrays and not any(schema.code_tables)),
+        frame=schema.frame and (not arrays or _holds_objects(schema)),
     )
     return schema if frame_of(x) is None else as_taken(model, schema, in_memory(x))
+
+
+def _holds_objects(schema: FeatureSchema) -> bool:
+    """Whether rows hold what no array of numbers can."""
+    return any(feature.is_category or feature.is_time for feature in schema.features)
 
 
 def _check_names(names: Sequence[str], trained_on: Sequence[str], argument: str) -> None:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from scoring.errors import Violation
 from scoring.feature import Category, Feature
+from scoring.times import time_series, time_unit, time_zone
 
 __all__ = ["Table", "to_array", "to_frame", "to_polars"]
 
@@ -114,11 +115,27 @@ def to_polars(table: Table, features: Sequence[Feature]) -> Any:
 
     columns = {}
     for j, feature in enumerate(features):
+        if feature.is_time:
+            columns[feature.name] = _polars_times(table.codes[:, j], feature.dtype)
+            continue
         values = [None if value != value else value for value in _column(table, j, feature)]  # noqa: PLR0124 NaN
         dtype = _polars_dtype(feature, table.categories[j])
         plain = dtype.is_numeric() or dtype == pl.Boolean
         columns[feature.name] = pl.Series(values, dtype=None if plain else dtype).cast(dtype)
     return pl.DataFrame(columns)
+
+
+def _polars_times(codes: NDArray[np.float64], dtype: str) -> Any:
+    """Codes as polars' times; a date, of which pandas makes seconds, has no zone."""
+    import polars as pl
+
+    counts = pl.Series(codes).fill_nan(None).cast(pl.Int64)
+    unit: Any = time_unit(dtype)
+    if unit == "s":
+        return (counts // 86_400).cast(pl.Date)
+    times, zone = counts.cast(pl.Datetime(unit)), time_zone(dtype)
+    times = times.dt.replace_time_zone("UTC").dt.convert_time_zone(zone) if zone else times
+    return times.cast(pl.Datetime("ns", zone)) if "[ns" in dtype else times
 
 
 def _polars_dtype(feature: Feature, categories: Sequence[Category]) -> Any:
@@ -141,6 +158,8 @@ def _series(table: Table, j: int, feature: Feature) -> Any:
         if feature.category_dtype:  # boosting libraries look at it
             values = values.astype(feature.category_dtype)
         return pd.Categorical.from_codes(codes, categories=values, ordered=feature.ordered)
+    if feature.is_time:
+        return time_series(table.codes[:, j], feature.dtype)
     if _FLAGS.match(feature.dtype) and np.isnan(table.codes[:, j]).any():
         raise ValueError("a column of booleans has no missing values")  # pandas would write True
     return pd.Series(_column(table, j, feature), dtype=_pandas_dtype(feature.dtype))

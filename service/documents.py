@@ -190,9 +190,9 @@ class FeatureDocument(BaseModel):
     """One column of a row."""
 
     name: str
-    type: str = Field(description="number, integer, boolean or category.")
-    minimum: Number = Field(description="The least that training saw.")
-    maximum: Number = Field(description="The greatest that training saw.")
+    type: str = Field(description="number, integer, boolean, category or datetime.")
+    minimum: float | str | None = Field(description="The least that training saw.")
+    maximum: float | str | None = Field(description="The greatest that training saw.")
     categories: list[Label] | None = Field(description="The values that training saw.")
     allows_missing: bool = Field(description="Whether the model takes null here.")
     allows_unseen: bool = Field(description="Whether it takes other categories.")

@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 
 from scoring.artifact import artifact_sha256, load, save
-from scoring.errors import ParameterError
 from scoring.explainers import TabularExplainer
 from scoring.schema import FeatureSchema
 from scoring.scoring_explainers import KernelScoringExplainer
@@ -47,9 +46,3 @@ def test_ordered_categories_keep_their_order():
     again = to_frame(schema.encode(x), schema.features)
     assert again["size"].dtype == x["size"].dtype
     assert again["size"].max() == "l"
-
-
-def test_categories_that_are_fractions_are_refused_with_the_fix():
-    x = pd.DataFrame({"c": pd.Categorical([0.5, 1.5] * 4)})
-    with pytest.raises(ParameterError, match=r"column 'c' must hold .* Convert it"):
-        FeatureSchema.infer(x)

@@ -182,7 +182,7 @@ def test_wrong_arguments_are_named(classes):
         quiet(linear_model.LinearRegression().fit(x, x[:, 0])).explain_global(x, [np.nan] * 400)
     with pytest.raises(ParameterError, match="which has no weight"):
         quiet(model, metric="f1_score", metric_args={"weight": 2}).explain_global(x, y)
-    with pytest.raises(ParameterError, match="model must answer numbers .* texts"):
+    with pytest.raises(ParameterError, match=r"model must answer numbers .* texts"):
         quiet(model, model_task="regression").explain_global(x, y)
     with pytest.raises(ParameterError, match="n_repeats must be at least 1"):
         quiet(model, n_repeats=0)

@@ -134,7 +134,7 @@ def _with_limits(features: Sequence[Feature], predictor: Predictor, rows: Table)
     numeric = [
         j
         for j, feature in enumerate(features)
-        if feature.kind in {"number", "integer"} and not feature.allowed
+        if feature.kind in {"number", "integer"} and not (feature.allowed or feature.is_time)
     ]
     found = {sign: asker.limits(numeric, sign, features) for sign in (1, -1)}
     bounded = list(features)

@@ -92,6 +92,8 @@ def csv_cells(body: bytes, max_rows: int) -> tuple[list[str], list[list[str]]]:
 
 def _typed(feature: Feature, cells: Sequence[str]) -> Sequence[Any]:
     """The cells of a column as what they are; those that are something else stay text."""
+    if feature.is_time:
+        return [None if cell.strip().lower() in GAPS else cell for cell in cells]
     kind: type[Any] = feature.category_type if feature.is_category else float
     if kind is str:
         empty = "" if "" in feature.code_of and not feature.allows_missing else None

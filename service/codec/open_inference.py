@@ -292,7 +292,8 @@ def _columns(tensors: list[_Tensor], schema: FeatureSchema, max_rows: int) -> Co
 def _matrix(tensor: _Tensor, schema: FeatureSchema, max_rows: int) -> Columns:
     """One tensor (n_rows, n_features) of numbers, in the schema's order."""
     width = tensor.shape[1]
-    if tensor.datatype in {"BOOL", "BYTES"} or any(f.is_category for f in schema.features):
+    numeric = not any(feature.is_category or feature.is_time for feature in schema.features)
+    if tensor.datatype in {"BOOL", "BYTES"} or not numeric:
         broken("one tensor can hold all features where they and it are numbers; else send one each")
     if width != schema.n_features:
         broken(f"a tensor of all features must have the shape [n_rows, {schema.n_features}]")
@@ -418,12 +419,14 @@ def _datatype(predictions: NDArray[Any], labels: Sequence[Any]) -> str:
 
 def input_documents(schema: FeatureSchema) -> list[dict[str, Any]]:
     """Describe the inputs: one tensor where all features are numbers, else one for each."""
-    if not any(feature.is_category for feature in schema.features):
+    if not any(feature.is_category or feature.is_time for feature in schema.features):
         return [{"name": _MATRIX, "datatype": "FP64", "shape": [-1, schema.n_features]}]
     return [{"name": f.name, "datatype": _type_of(f), "shape": [-1]} for f in schema.features]
 
 
 def _type_of(feature: Feature) -> str:
+    if feature.is_time:
+        return "BYTES"
     if feature.is_category:
         return datatype_of(feature.categories) if feature.categories else "BYTES"
     return {"number": "FP64", "integer": "INT64", "boolean": "BOOL"}[feature.kind]

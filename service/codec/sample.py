@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from scoring.feature import Feature
 from scoring.schema import FeatureSchema
+from scoring.times import iso_text
 
 __all__ = ["feature_documents", "sample_body"]
 
@@ -19,15 +20,19 @@ def feature_documents(schema: FeatureSchema) -> list[dict[str, Any]]:
     return [
         {
             "name": feature.name,
-            "type": feature.kind,
-            "minimum": feature.minimum,
-            "maximum": feature.maximum,
+            "type": "datetime" if feature.is_time else feature.kind,
+            "minimum": _end(feature, feature.minimum),
+            "maximum": _end(feature, feature.maximum),
             "categories": list(feature.categories or feature.allowed) or None,
             "allows_missing": feature.allows_missing,
             "allows_unseen": feature.allows_unseen,
         }
         for feature in schema.features
     ]
+
+
+def _end(feature: Feature, code: float | None) -> float | str | None:
+    return iso_text(code, feature.dtype) if feature.is_time and code is not None else code
 
 
 def sample_body(schema: FeatureSchema, codes: NDArray[np.float64]) -> dict[str, dict[str, Any]]:
@@ -41,6 +46,8 @@ def _value(feature: Feature, code: float) -> Any:
         return None
     if feature.is_category:
         return feature.categories[int(code)]
+    if feature.is_time:
+        return iso_text(code, feature.dtype)
     if feature.kind == "boolean":
         return bool(code)
     return int(code) if feature.kind == "integer" else code

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import joblib
 import numpy as np
@@ -122,7 +123,7 @@ MODELS = {
 @pytest.mark.parametrize("name", MODELS)
 def test_what_a_step_learnt_as_text_is_text(name):
     x = pd.DataFrame({"zip": ZIP, "a": A})
-    types = learnt_types(fit_on(x, MODELS[name]), list(x))
+    types = learnt_types(fit_on(x, MODELS[name]), x.columns.tolist())
     assert {column: each.dtype for column, each in types.items()} == {"zip": "str"}
 
 
@@ -137,7 +138,7 @@ def test_what_a_step_learnt_as_text_is_text(name):
 )
 def test_what_a_step_learnt_as_something_else_is_that(values, dtype):
     x = pd.DataFrame({"c": values, "a": A})
-    types = learnt_types(fit_on(x, encoded("c", OneHotEncoder())), list(x))
+    types = learnt_types(fit_on(x, encoded("c", OneHotEncoder())), x.columns.tolist())
     assert types["c"].dtype == dtype
     assert types["c"].by == "OneHotEncoder"
 
@@ -166,7 +167,7 @@ def test_boosters_say_what_their_categories_are(package, codes, tmp_path):
 
         model = HistGradientBoostingClassifier(max_iter=3, categorical_features="from_dtype")
     model = fit_on(x, model)
-    types = ColumnTypes(learnt=learnt_types(model, list(x)))
+    types = ColumnTypes(learnt=learnt_types(model, x.columns.tolist()))
     cells = {"a": [str(value) for value in A], "zip": [str(code) for code in codes]}
     frame = typed(tmp_path / "rows.csv", cells, types)
     np.testing.assert_array_equal(model.predict_proba(frame), model.predict_proba(x))
@@ -202,7 +203,7 @@ def test_a_word_for_a_gap_is_one_where_a_gap_was_learnt_and_the_word_was_not():
     for frame, n_missing in zip(learnt, (2, 1), strict=True):
         encoder = OneHotEncoder().fit(frame)
         types = ColumnTypes(learnt=learnt_types(encoder, ["c"]))
-        assert typed(None, cells, types)["c"].isna().sum() == n_missing
+        assert typed(Path("rows.csv"), cells, types)["c"].isna().sum() == n_missing
 
 
 @pytest.fixture
