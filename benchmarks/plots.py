@@ -8,6 +8,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
+from matplotlib.lines import Line2D
 
 PLOTS = {"error.svg": "error against time", "background.svg": "time against background size"}
 FLOOR = 1e-6  # where exact values are drawn: a logarithm has no zero
@@ -33,7 +34,7 @@ def main(results, directory):
             axis.grid(visible=True, alpha=0.3)
         for axis in axes.flat[len(names) :]:
             axis.remove()
-        handles = [plt.Line2D([], [], color=c, marker="o", label=n) for n, c in COLOURS.items()]
+        handles = [Line2D([], [], color=c, marker="o", label=n) for n, c in COLOURS.items()]
         figure.legend(handles=handles, loc="upper center", ncols=len(handles))
         figure.tight_layout(rect=(0, 0, 1, 1 - 0.3 / figure.get_figheight()))
         figure.savefig(Path(directory, file), metadata={"Date": None})
