@@ -39,7 +39,7 @@ def taken(x: Any, places: Any) -> Any:
 
 
 def alone(case: Case, x: Any, row: int) -> Any:
-    """One row, whose categories are training's and its own: those of other rows are no part of it."""
+    """One row, whose categories are training's and its own, not those of other rows."""
     one = taken(x, [row])
     if not isinstance(one, pd.DataFrame):
         return one
