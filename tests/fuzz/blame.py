@@ -59,7 +59,7 @@ def cell_of(case: Case, row: Any, j: int) -> str:
         where = "gap in training" if column.gaps else "gap, none in training"
     elif _among(value, column.values):
         where = "trained, not in sample"
-    elif column.kind == "category" and value in column.values.dtype.categories:
+    elif column.kind == "category" and value in column.values.cat.categories:
         where = "unused category"
     else:
         where = "new"

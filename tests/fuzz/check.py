@@ -23,7 +23,7 @@ from tests.fuzz.blame import blamed, cell_of, transformers
 from tests.fuzz.cases import Case, case_of
 from tests.fuzz.outcome import Finding, Outcome, first_line
 from tests.fuzz.served import check_served
-from tests.fuzz.truth import Truth, outputs_of, taken, truth_of, values_of
+from tests.fuzz.truth import Truth, alone, outputs_of, taken, truth_of, values_of
 
 TOLERANCE = {False: 1e-6, True: 1e-4}
 """Of the outputs' scale; the larger one where the model computes in float32."""
@@ -128,7 +128,7 @@ class _Check:
 
     def _accepts(self, row: int, truth: Truth) -> bool:
         """Whether the schema takes a row, as it should if the model does."""
-        one = taken(self.case.rows, [row])
+        one = alone(self.case, self.case.rows, row)
         answers = bool(truth.answered[row])
         try:
             table = self.loaded.predictor.schema.encode(one)
@@ -190,7 +190,7 @@ class _Check:
         expected = truth.outputs[row]
         allowed = self._allowed(expected)
         difference = np.abs(explanation.outputs[0] - expected)
-        one = taken(case.rows, [row])
+        one = alone(case, case.rows, row)
         if not (difference <= allowed).all():
             if self._is_unsteady(one, expected, allowed):
                 return
@@ -243,7 +243,7 @@ class _Check:
             self.outcome.add(Finding("background", "holds rows that the sample does not"))
             return
         for k in np.flatnonzero(np.isfinite(explanation.values).all(axis=(1, 2)))[:BRUTE_ROWS]:
-            one = taken(self.case.rows, [accepted[k]])
+            one = alone(self.case, self.case.rows, accepted[k])
             try:
                 brute = values_of(self.case, one, *background, players, self.space)
             except Exception:  # noqa: BLE001, S112 the model does not answer every mixture

@@ -38,6 +38,21 @@ def taken(x: Any, places: Any) -> Any:
     return x.iloc[places] if isinstance(x, pd.DataFrame) else x[places]
 
 
+def alone(case: Case, x: Any, row: int) -> Any:
+    """One row, whose categories are training's and its own, not those of other rows."""
+    one = taken(x, [row])
+    if not isinstance(one, pd.DataFrame):
+        return one
+    for column in case.columns:
+        if column.kind == "category":
+            known, value = column.values.dtype, one[column.name].iloc[0]
+            assert isinstance(known, pd.CategoricalDtype)
+            more = [] if pd.isna(value) or value in known.categories else [value]
+            dtype = pd.CategoricalDtype([*known.categories, *more], known.ordered)
+            one = one.assign(**{column.name: one[column.name].astype(dtype)})
+    return one
+
+
 def joined(one: Any, other: Any) -> Any:
     """Rows of both, with the dtypes of the second, which may know more categories."""
     if not isinstance(one, pd.DataFrame):
@@ -77,7 +92,7 @@ def _one_by_one(case: Case, x: Any, space: str) -> Truth:
     labels: list[Any] = []
     outputs, refusals = np.full((len(x), n_outputs), np.nan), []
     for row in range(len(x)):
-        one = taken(x, [row])
+        one = alone(case, x, row)
         try:
             label = np.asarray(case.model.predict(one)).ravel().tolist()[0]
             outputs[row] = outputs_of(case, one, space)[0]
