@@ -126,11 +126,11 @@ def _column(path: Path, name: str, cells: Sequence[str], types: ColumnTypes) -> 
 
 def _read_type(cells: Sequence[str]) -> str:
     """The type that a column's cells have: numbers, flags, or text."""
-    words = {cell.strip().lower() for cell in cells}
+    words = {cell.strip().lower() for cell in set(cells)}
     known = words - GAPS
     if known and known <= {"true", "false"}:
         return "bool"
-    if any(_is_code(word) for word in known):
+    if any(map(_is_code, known)):
         return "str"
     try:
         for word in known:
@@ -181,8 +181,12 @@ def _of_dtype(cells: Sequence[str], dtype: Any) -> Any:
         return _of_dtype(cells, _read_type(cells)).astype("category")
     if name.startswith("datetime64"):
         return pd.to_datetime(pd.Series([cell or None for cell in cells])).astype(dtype)
-    read = _flag if name in _BOOLEAN else _number
-    values = [read(cell, row) for row, cell in enumerate(cells)]
+    values = (
+        [] if name in _BOOLEAN else _at_a_glance(cells, int if "int" in name.lower() else float)
+    )
+    if not values:
+        read = _flag if name in _BOOLEAN else _number
+        values = [read(cell, row) for row, cell in enumerate(cells)]
     if "int" in name.lower() and (broken := [j for j, v in enumerate(values) if v and v % 1]):
         raise ValueError(f"row {broken[0]} is no whole number")
     if None not in values:
@@ -193,6 +197,14 @@ def _of_dtype(cells: Sequence[str], dtype: Any) -> Any:
         dtype = "float64"
     nullable: Any = "boolean" if name in _BOOLEAN else "Float64"
     return pd.Series(values, dtype=nullable).astype(dtype)
+
+
+def _at_a_glance(cells: Sequence[str], kind: type[float]) -> list[Any]:
+    """Numbers where every cell is one; else nothing."""
+    try:
+        return [] if any("_" in cell for cell in cells) else [kind(cell) for cell in cells]
+    except ValueError:
+        return []
 
 
 def _flag(cell: str, row: int) -> bool | None:
