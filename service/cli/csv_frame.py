@@ -126,25 +126,19 @@ def _column(path: Path, name: str, cells: Sequence[str], types: ColumnTypes) -> 
 
 def _read_type(cells: Sequence[str]) -> str:
     """The type that a column's cells have: numbers, flags, or text."""
-    words = {cell.strip().lower() for cell in set(cells)}
+    words = set(map(str.strip, "\n".join(cells).lower().split("\n")))
     known = words - GAPS
     if known and known <= {"true", "false"}:
         return "bool"
-    if any(map(_is_code, known)):
-        return "str"
+    zeros = (word.lstrip("+-")[1:2] for word in known if word.startswith(("0", "-0", "+0")))
+    if any(map(str.isdecimal, zeros)) or any("_" in word for word in known):
+        return "str"  # 01234 and 1_000 are no numbers, although their letters are digits
     try:
-        for word in known:
-            float(word)
+        numbers = set(map(float, known))
     except ValueError:
         return "str"
-    whole = known and all(word.lstrip("+-").isdecimal() for word in known)
+    whole = numbers and all(word.lstrip("+-").isdecimal() for word in known)
     return "int64" if whole and known == words else "float64"
-
-
-def _is_code(word: str) -> bool:
-    """Whether a word is no number although its letters are digits: 01234, 1_000."""
-    digits = word.lstrip("+-")
-    return "_" in word or (len(digits) > 1 and digits[0] == "0" and digits[1].isdecimal())
 
 
 def _of_learnt(cells: Sequence[str], learnt: Learnt) -> Any:
