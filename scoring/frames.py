@@ -54,13 +54,15 @@ def column_names(x: Any) -> list[Any] | None:
 
 
 def in_memory(x: Any) -> Any:
-    """A frame that can be read more than once: streams are read, everything else stays as it is.
+    """A frame that can be read more than once: streams and queries are, the rest stays as it is.
 
     Raises
     ------
     ParameterError
         It is one column, or neither pyarrow nor polars is there to read it.
     """
+    if _is_lazy(x):
+        return x.collect()
     if not _is_foreign(x) or _package(x) == "polars" or hasattr(x, "column_names"):
         return x
     if find_spec("pyarrow"):
@@ -109,7 +111,14 @@ def _series(values: Values, categories: Categories | None) -> Any:
     return pd.Series(values) if plain else pd.Series(list(values), dtype=object)
 
 
+def _is_lazy(x: Any) -> bool:
+    """Whether x is a polars query, which has no rows yet."""
+    return type(x).__name__ == "LazyFrame" and type(x).__module__.startswith("polars.")
+
+
 def _is_foreign(x: Any) -> bool:
+    if _is_lazy(x):
+        return True
     if is_frame(x) or isinstance(x, (np.ndarray, list, tuple)):
         return False
     return hasattr(x, "__arrow_c_stream__") or hasattr(x, "__dataframe__")

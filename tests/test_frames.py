@@ -51,6 +51,7 @@ class Interchange:
 
 KINDS: dict[str, Callable[[pd.DataFrame], Any]] = {
     "polars": pl.from_pandas,
+    "query": lambda frame: pl.from_pandas(frame).lazy(),
     "table": lambda frame: pa.Table.from_pandas(frame, preserve_index=False),
     "batch": lambda frame: pa.RecordBatch.from_pandas(frame, preserve_index=False),
     "reader": lambda frame: pa.Table.from_pandas(frame, preserve_index=False).to_reader(),

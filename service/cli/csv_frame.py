@@ -126,25 +126,19 @@ def _column(path: Path, name: str, cells: Sequence[str], types: ColumnTypes) -> 
 
 def _read_type(cells: Sequence[str]) -> str:
     """The type that a column's cells have: numbers, flags, or text."""
-    words = {cell.strip().lower() for cell in cells}
+    words = set(map(str.strip, "\n".join(cells).lower().split("\n")))
     known = words - GAPS
     if known and known <= {"true", "false"}:
         return "bool"
-    if any(_is_code(word) for word in known):
-        return "str"
+    zeros = (word.lstrip("+-")[1:2] for word in known if word.startswith(("0", "-0", "+0")))
+    if any(map(str.isdecimal, zeros)) or any("_" in word for word in known):
+        return "str"  # 01234 and 1_000 are no numbers, although their letters are digits
     try:
-        for word in known:
-            float(word)
+        numbers = set(map(float, known))
     except ValueError:
         return "str"
-    whole = known and all(word.lstrip("+-").isdecimal() for word in known)
+    whole = numbers and all(word.lstrip("+-").isdecimal() for word in known)
     return "int64" if whole and known == words else "float64"
-
-
-def _is_code(word: str) -> bool:
-    """Whether a word is no number although its letters are digits: 01234, 1_000."""
-    digits = word.lstrip("+-")
-    return "_" in word or (len(digits) > 1 and digits[0] == "0" and digits[1].isdecimal())
 
 
 def _of_learnt(cells: Sequence[str], learnt: Learnt) -> Any:
@@ -181,8 +175,12 @@ def _of_dtype(cells: Sequence[str], dtype: Any) -> Any:
         return _of_dtype(cells, _read_type(cells)).astype("category")
     if name.startswith("datetime64"):
         return pd.to_datetime(pd.Series([cell or None for cell in cells])).astype(dtype)
-    read = _flag if name in _BOOLEAN else _number
-    values = [read(cell, row) for row, cell in enumerate(cells)]
+    values = (
+        [] if name in _BOOLEAN else _at_a_glance(cells, int if "int" in name.lower() else float)
+    )
+    if not values:
+        read = _flag if name in _BOOLEAN else _number
+        values = [read(cell, row) for row, cell in enumerate(cells)]
     if "int" in name.lower() and (broken := [j for j, v in enumerate(values) if v and v % 1]):
         raise ValueError(f"row {broken[0]} is no whole number")
     if None not in values:
@@ -193,6 +191,14 @@ def _of_dtype(cells: Sequence[str], dtype: Any) -> Any:
         dtype = "float64"
     nullable: Any = "boolean" if name in _BOOLEAN else "Float64"
     return pd.Series(values, dtype=nullable).astype(dtype)
+
+
+def _at_a_glance(cells: Sequence[str], kind: type[float]) -> list[Any]:
+    """Numbers where every cell is one; else nothing."""
+    try:
+        return [] if any("_" in cell for cell in cells) else [kind(cell) for cell in cells]
+    except ValueError:
+        return []
 
 
 def _flag(cell: str, row: int) -> bool | None:
