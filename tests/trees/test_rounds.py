@@ -56,14 +56,14 @@ def catboost():
 
 @pytest.mark.parametrize("how", ["parameter", "callback", "best", "dart"])
 def test_xgboost_stops_early(xgboost, how, tmp_path):
-    options: dict[str, Any] = {
+    ways: dict[str, dict[str, Any]] = {
         "parameter": {"early_stopping_rounds": 5},
         "callback": {"callbacks": [xgboost.callback.EarlyStopping(rounds=5)]},
         "best": {"callbacks": [xgboost.callback.EarlyStopping(rounds=5, save_best=True)]},
         "dart": {"early_stopping_rounds": 5, "booster": "dart", "rate_drop": 0.2},
-    }[how]
+    }
     given, held_out = halves()
-    model = xgboost.XGBRegressor(**LONG, **options).fit(*given, **held_out, verbose=False)
+    model = xgboost.XGBRegressor(**LONG, **ways[how]).fit(*given, **held_out, verbose=False)
     n_trees = agrees(model)
     assert n_trees < LONG["n_estimators"]
     assert how == "best" or n_trees < model.get_booster().num_boosted_rounds()
