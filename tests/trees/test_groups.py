@@ -23,11 +23,13 @@ from tests.trees.test_trees import (
 )
 
 
-def groups_of(forest, owners, growth=GROWTH, leaves=None, n_factors=1, n_values=1):
+def groups_of(
+    forest, owners, growth=GROWTH, leaves=None, n_factors=1, n_values=1, *, shared=True
+):
     """All leaves of a forest, or some, in groups."""
     paths = Paths(forest, owners)
     some = np.arange(forest.n_leaves) if leaves is None else leaves
-    return Groups(paths, tops_of(paths, some, growth, n_factors, n_values))
+    return Groups(paths, tops_of(paths, some, growth, n_factors, n_values), shared)
 
 
 @pytest.mark.parametrize("growth", [0, 1, GROWTH, 100])
@@ -77,10 +79,10 @@ def test_where_growth_is_over_the_cap_tables_do_not_grow():
     paths = Paths(forest_of(model, "value"), np.arange(N))
     every = np.arange(paths.forest.n_leaves)
     grown, kept = (
-        Layout(Groups(paths, tops_of(paths, every, growth, 1, 1)), 1, 1).n_entries
+        Layout(Groups(paths, tops_of(paths, every, growth, 1, 1), shared=True), 1, 1).n_entries
         for growth in (GROWTH, 1)
     )
-    own = Layout(Groups(paths, tops_of(paths, every, 0, 1, 1)), 1, 1).n_entries
+    own = Layout(Groups(paths, tops_of(paths, every, 0, 1, 1), shared=True), 1, 1).n_entries
     assert kept < grown
     for cap in (8 * grown, 8 * grown - 8):
         leaves = chosen(paths, x[:4], Cap(8 * own, 0))
