@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn import ensemble, linear_model, neural_network, svm
+from sklearn import ensemble, linear_model, neural_network, svm, tree
+from sklearn.decomposition import PCA
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -137,6 +138,38 @@ def test_a_model_that_answers_otherwise_than_its_type_is_asked_itself(note):
     report = hold(*mismatches()[note]).report
     assert note in report["structure"]
     assert "answers otherwise" in report["structure"]
+
+
+def unread():
+    """Models of trees whose leaves are not what is explained, and what the report says of them."""
+    x, y = table()
+    days = np.exp(x[:, 0])
+    line = ensemble.BaggingRegressor(linear_model.Ridge(), 3).fit(x, days)
+    start = ensemble.GradientBoostingRegressor(n_estimators=3, init=tree.DecisionTreeRegressor())
+    counts = ensemble.HistGradientBoostingRegressor(max_iter=3, loss="poisson").fit(x, days)
+    turned = make_pipeline(PCA(3), ensemble.RandomForestRegressor(3, random_state=0)).fit(x, days)
+    ada = ensemble.VotingClassifier(
+        [("one", ensemble.AdaBoostClassifier(n_estimators=3))], voting="soft"
+    ).fit(x, y)
+    return {
+        "a member, Ridge, is no sum of trees": (line, "predict"),
+        "its init estimator's answers depend on the row": (start.fit(x, days), "predict"),
+        "output_space='margin' has exact values": (counts, "predict"),
+        "columns that several features share": (turned, "predict"),
+        "a member, AdaBoostClassifier, is no sum of trees": (ada, "predict_proba"),
+    }
+
+
+@pytest.mark.parametrize("note", unread())
+def test_trees_that_are_no_sum_of_leaves_are_asked_and_the_report_says_why(note):
+    assert note in hold(*unread()[note]).report["structure"]
+
+
+def test_a_path_of_too_many_features_is_told(monkeypatch):
+    x, _ = table()
+    monkeypatch.setattr("scoring.distillation.structure.MOST_PLAYERS", 2)
+    model = ensemble.RandomForestRegressor(3, random_state=0).fit(x, x.sum(axis=1))
+    assert "a path of its trees tests more than" in hold(model, "predict").report["structure"]
 
 
 @pytest.mark.parametrize("name", silent())

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from scoring.distillation.measure import relative_rms
 from scoring.distillation.probe import mixed_rows
+from scoring.distillation.rounding import Agreement
 from scoring.explainers.view import ExactFull, Full, View
 from scoring.games.link import LinkGame
 from scoring.table import Table
@@ -65,11 +66,9 @@ def otherwise(view: View, served: ExactFull, validation: Table | None, seed: int
     -------
     None where the model's own precision explains what they differ by.
     """
-    if view.structure is None:
-        return None
     rows = _measured(view, served, validation, seed)[0]
-    found = view.structure.agreement(served.exact, rows, view.predictor.outputs(rows))
-    if found.explained:
+    found = _agreement(view, served, rows, view.predictor.outputs(rows))
+    if view.structure is None or found is None or found.explained:
         return None
     share = found.report["share_of_spread"]
     return (
@@ -113,13 +112,22 @@ def report_exact(
         "background_error": _background_error(view, served, rows),
         "milliseconds_per_row": _speed(served, rows),
     }
-    if view.structure is not None:
-        found = view.structure.agreement(served.exact, rows, outputs)
-        report["model_rounding"] = found.report
+    found = _agreement(view, served, rows, outputs)
+    report["model_rounding"] = None if found is None else found.report
     game = served.exact.game
     if isinstance(game, TreeGame):
         report["tables"] = _tables(view, game, served.exact.columns(rows, view.predictor))
     return report
+
+
+def _agreement(
+    view: View, served: ExactFull, rows: Table, outputs: NDArray[np.float64]
+) -> Agreement | None:
+    """The game beside the model, on the rows that the model answers; None without any."""
+    answered = np.flatnonzero(np.isfinite(outputs).all(axis=1))
+    if view.structure is None or not len(answered):
+        return None
+    return view.structure.agreement(served.exact, rows.take(answered), outputs[answered])
 
 
 def _tables(view: View, game: TreeGame, columns: NDArray[np.float64]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scoring.distillation.structure import LONG_PATHS
+from scoring.distillation.structure import LONG_PATHS, SHARED_COLUMNS
 from scoring.explainers.view import View
 from scoring.games.columns import ColumnsGame
 from scoring.games.game import Game
@@ -27,8 +27,8 @@ def doubts(view: View, game: Game) -> str | None:
     if not isinstance(inner, MaskedGame):
         return None
     read = view.refused or view.known[1]
-    if read == LONG_PATHS:
-        return f"its type reads as {read}: it is asked itself"
+    if read in {LONG_PATHS, SHARED_COLUMNS}:
+        return f"its type reads as tree, but {read}: it is asked itself"
     if read is not None:
         why = "answers otherwise (it may have another link): it is asked itself"
         return f"its type reads as {read}, but the model {why}"

@@ -29,7 +29,7 @@ from scoring.games.link import link_game
 from scoring.games.machine import machine_of
 from scoring.games.rbf_exact import rbf_game
 from scoring.players import Players
-from scoring.predictor import EstimatorModel, Predictor
+from scoring.predictor import EstimatorModel, Predictor, last_step
 from scoring.refusals import finite_answers
 from scoring.table import Table
 from scoring.trees.game import tree_game
@@ -37,12 +37,17 @@ from scoring.trees.paths import MOST_PLAYERS, Paths
 from scoring.trees.read import adds_in_single, forest_in
 from scoring.trees.tables import cap_of, fits
 
-__all__ = ["LONG_PATHS", "Structure", "structure_of"]
+__all__ = ["LONG_PATHS", "SHARED_COLUMNS", "Structure", "structure_of"]
 
 CHECKED = 256
 """Examples, and as many mixtures of them, that a game is held against."""
 
-LONG_PATHS = f"trees of which a path tests more than {MOST_PLAYERS} features"
+LONG_PATHS = f"a path of its trees tests more than {MOST_PLAYERS} features"
+
+SHARED_COLUMNS = (
+    "its trees test columns that several features share, or codes that the model itself gives to "
+    "categories"
+)
 
 Build = Callable[[NDArray[np.float64], NDArray[np.float64], int | None], Game | None]
 """From a background's columns and weights, and what tables may take, to the game."""
@@ -108,7 +113,8 @@ def structure_of(
 
     Returns
     -------
-    The structure; without one, the kind that the type promises and the model's answers do not keep.
+    The structure; without one, the kind that the type promises and the model's answers do not keep,
+    or `LONG_PATHS` or `SHARED_COLUMNS`.
     """
     refused: str | None = None
     if not isinstance(predictor.model, EstimatorModel):
@@ -120,7 +126,14 @@ def structure_of(
                 return found, None
             if found is not None:
                 refused = found.kind if found.readable else LONG_PATHS
+    if refused is None and _sums_trees(predictor):
+        refused = SHARED_COLUMNS
     return None, refused
+
+
+def _sums_trees(predictor: Predictor) -> bool:
+    estimator = last_step(getattr(predictor.model, "estimator", None))
+    return forest_in(estimator, predictor.space) is not None
 
 
 def _trees(

@@ -155,6 +155,23 @@ class Forest:
         return answer
 
     @cached_property
+    def tests(self) -> NDArray[np.int64]:
+        """The test of each inner node, (n_inner,): a number that nodes which test the same share.
+
+        Nodes that test categories share none.
+        """
+        zero = self.zero_is_missing
+        flags = 2 * self.missing_left + (0 if zero is None else zero)
+        parts = self.set_of, self.thresholds, flags, self.columns
+        order = np.lexsort(parts)
+        new = np.zeros(len(order), dtype=bool)
+        for part in parts:
+            new[1:] |= part[order[1:]] != part[order[:-1]]
+        answer = np.empty(len(order), dtype=np.int64)
+        answer[order] = np.cumsum(new)
+        return answer
+
+    @cached_property
     def parents(self) -> NDArray[np.int64]:
         """The node above each node, (n_nodes,); -1 at roots."""
         answer = np.full(len(self.is_inner), -1)

@@ -165,7 +165,8 @@ class TreeGame:
     def layout(self) -> Layout:
         """Where the tables have what."""
         n_factors, n_values = self._factors.shape[1], self.forest.values.shape[1]
-        return Layout(Groups(self.paths, self.tables.tops), n_factors, n_values)
+        groups = Groups(self.paths, self.tables.tops, self.tables.shared)
+        return Layout(groups, n_factors, n_values)
 
     @cached_property
     def _factors(self) -> NDArray[np.float64]:

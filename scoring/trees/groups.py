@@ -44,10 +44,13 @@ class Groups:
     Parameters
     ----------
     tops : int64 (n_groups,), the nodes, by their trees; none is above another.
+    shared : whether nodes of a group that test the same have one bit, as all nodes of a level of a
+        symmetric tree do. In older artifacts every node has its own.
     """
 
     paths: Paths
     tops: NDArray[np.int64]
+    shared: bool = False
 
     @cached_property
     def _above(self) -> _Tests:
@@ -56,14 +59,21 @@ class Groups:
 
     @cached_property
     def _below(self) -> _Tests:
+        """One node for every bit below the tops."""
+        group, node, bit = self._nodes_below
+        _, first = np.unique(np.column_stack([group, bit]), axis=0, return_index=True)
+        return _Tests(group[first], node[first], np.ones(len(first), dtype=bool), bit[first])
+
+    @cached_property
+    def _nodes_below(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """All inner nodes below the tops: their groups, their numbers, and their bits."""
         group, nodes = self._members
         inner = self.paths.forest.is_inner[nodes]
         group, node = group[inner], self.paths.forest.numbers[nodes[inner]]
-        order = np.lexsort((node, group))
-        group, node = group[order], node[order]
-        first = np.searchsorted(group, np.arange(len(self.tops)))
-        bit = self.n_above[group] + np.arange(len(group)) - first[group]
-        return _Tests(group, node, np.ones(len(node), dtype=bool), bit)
+        test = self.paths.forest.tests[node] if self.shared else node
+        pairs, place = np.unique(np.column_stack([group, test]), axis=0, return_inverse=True)
+        first = np.searchsorted(pairs[:, 0], np.arange(len(self.tops)))
+        return group, node, self.n_above[group] + place.ravel() - first[group]
 
     @cached_property
     def _members(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -156,7 +166,8 @@ class Groups:
         """Tests of leaves within their groups; by leaves instead of groups."""
         forest = self.paths.forest
         in_group = np.full(len(forest.columns), -1)
-        in_group[self._below.node] = self._below.bit
+        _, nodes, bits = self._nodes_below
+        in_group[nodes] = bits
         leaf, node, left = forest.ancestors(np.flatnonzero(~forest.is_inner))
         inside = in_group[node] >= 0
         return _Tests(leaf[inside], node[inside], left[inside], in_group[node[inside]])
@@ -231,11 +242,13 @@ def tops_of(
     ends = np.flatnonzero(~forest.is_inner)
     grouped = [False] * len(children)
     above = _players_above(paths)
-    paid, n_tests, size = list(above), [0] * len(children), [0] * len(children)
+    paid, size = list(above), [0] * len(children)
+    tests: list[frozenset[int]] = [frozenset()] * len(children)
+    asked = dict(zip(np.flatnonzero(forest.is_inner).tolist(), forest.tests.tolist(), strict=True))
 
     def sized(node: int) -> int:
         n_numbers = paid[node].bit_count() * n_factors + n_values
-        return n_numbers << above[node].bit_count() + n_tests[node]
+        return n_numbers << above[node].bit_count() + len(tests[node])
 
     for node in ends[leaves].tolist():
         grouped[node], size[node] = True, sized(node)
@@ -243,9 +256,9 @@ def tops_of(
         one, other = children[node]
         if grouped[one] and grouped[other]:
             paid[node] = paid[one] | paid[other]
-            n_tests[node] = n_tests[one] + n_tests[other] + 1
+            tests[node] = tests[one] | tests[other] | {asked[node]}
             size[node] = sized(node)
-            few = above[node].bit_count() + n_tests[node] <= MOST_BITS
+            few = above[node].bit_count() + len(tests[node]) <= MOST_BITS
             grouped[node] = few and size[node] <= growth * (size[one] + size[other])
     inside = np.array(grouped)
     inside[forest.n_trees :] &= ~inside[forest.parents[forest.n_trees :]]

@@ -14,6 +14,13 @@ def log_link(estimator: Any) -> bool:
 
     Subclasses may answer anything.
     """
+    try:
+        return _log_link(estimator)
+    except Exception:  # noqa: BLE001 what is not fitted says so when it is to predict
+        return False
+
+
+def _log_link(estimator: Any) -> bool:
     module, name = type(estimator).__module__, type(estimator).__name__
     if module.startswith("sklearn."):
         if name == "HistGradientBoostingRegressor":

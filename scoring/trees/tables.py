@@ -72,10 +72,12 @@ class Tables:
     ----------
     tops : int64 (n_groups,), the nodes above the leaves; see `scoring.trees.groups`.
     entries : float64, all tables one after the other.
+    shared : whether nodes that test the same have one bit; in older artifacts every node has one.
     """
 
     tops: NDArray[np.int64]
     entries: NDArray[np.float64]
+    shared: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -261,7 +263,7 @@ def tables_of(
         for some in blocks(len(alike), max(1, BUILD_BYTES // (8 * (3 * d + 6) << d))):
             for leaf, table in zip(alike[some].tolist(), _table(weight[some], d), strict=True):
                 _add(entries, layout, leaf, table[:, :, np.newaxis] * factors[leaf])
-    return Tables(groups.tops, entries)
+    return Tables(groups.tops, entries, groups.shared)
 
 
 def _layout(paths: Paths, leaves: NDArray[np.int64], cap_bytes: int) -> Layout:
@@ -272,7 +274,7 @@ def _layout(paths: Paths, leaves: NDArray[np.int64], cap_bytes: int) -> Layout:
 
 def _grown(paths: Paths, leaves: NDArray[np.int64], growth: float) -> Layout:
     counts = factors_of(paths.forest).shape[1], paths.forest.values.shape[1]
-    return Layout(Groups(paths, tops_of(paths, leaves, growth, *counts)), *counts)
+    return Layout(Groups(paths, tops_of(paths, leaves, growth, *counts), shared=True), *counts)
 
 
 def _add(

@@ -11,6 +11,7 @@ from scoring.artifact import load, save
 from scoring.errors import ParameterError
 from scoring.explainers import TabularExplainer
 from scoring.scoring_explainers import KernelScoringExplainer
+from scoring.trees.game import TreeGame
 from scoring.trees.paths import Paths
 from scoring.trees.read import forest_in
 from scoring.trees.tables import Cap, bytes_of_all, cap_of, chosen, fits
@@ -60,6 +61,8 @@ def test_a_cap_that_is_said_is_kept_and_changes_no_value(some, tables_bytes, tmp
         explainer, tables_bytes=tables_bytes, interactions=True, reference_rows=0
     )
     save(scoring, tmp_path)
+    assert scoring.exact is not None
+    assert isinstance(scoring.exact.game, TreeGame)
     told, entries = scoring.report["tables"], scoring.exact.game.tables.entries.nbytes
     if tables_bytes is None or tables_bytes > MIB:
         assert (told["share_of_leaves"], told["larger_cap"]) == (1.0, None)

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from sklearn import ensemble, tree
 
+from scoring.trees.forest import Tree
+from scoring.trees.forest import forest_of as of_trees
 from scoring.trees.groups import GROWTH, MOST_BITS, Groups, tops_of
 from scoring.trees.paths import Paths
-from scoring.trees.tables import Cap, Layout, chosen, tables_of
+from scoring.trees.tables import Cap, Layout, Tables, chosen, tables_of
 from tests import oracles
 from tests.trees.test_trees import (
     ROOM,
@@ -23,11 +25,11 @@ from tests.trees.test_trees import (
 )
 
 
-def groups_of(forest, owners, growth=GROWTH, leaves=None, n_factors=1, n_values=1):
+def groups_of(forest, owners, growth=GROWTH, leaves=None, n_factors=1, n_values=1, *, shared=True):
     """All leaves of a forest, or some, in groups."""
     paths = Paths(forest, owners)
     some = np.arange(forest.n_leaves) if leaves is None else leaves
-    return Groups(paths, tops_of(paths, some, growth, n_factors, n_values))
+    return Groups(paths, tops_of(paths, some, growth, n_factors, n_values), shared)
 
 
 @pytest.mark.parametrize("growth", [0, 1, GROWTH, 100])
@@ -77,10 +79,10 @@ def test_where_growth_is_over_the_cap_tables_do_not_grow():
     paths = Paths(forest_of(model, "value"), np.arange(N))
     every = np.arange(paths.forest.n_leaves)
     grown, kept = (
-        Layout(Groups(paths, tops_of(paths, every, growth, 1, 1)), 1, 1).n_entries
+        Layout(Groups(paths, tops_of(paths, every, growth, 1, 1), shared=True), 1, 1).n_entries
         for growth in (GROWTH, 1)
     )
-    own = Layout(Groups(paths, tops_of(paths, every, 0, 1, 1)), 1, 1).n_entries
+    own = Layout(Groups(paths, tops_of(paths, every, 0, 1, 1), shared=True), 1, 1).n_entries
     assert kept < grown
     for cap in (8 * grown, 8 * grown - 8):
         leaves = chosen(paths, x[:4], Cap(8 * own, 0))
@@ -114,3 +116,39 @@ def test_far_groups_that_pay_other_players(monkeypatch):
     game = game_of(forest, x[:9], weights, np.arange(2), 2)
     expected = oracles.shapley_rows(forest.answers, x[9:12], x[:9], weights)
     np.testing.assert_allclose(game.values(x[9:12], ROOM), expected, rtol=0, atol=1e-12)
+
+
+def symmetric(depth):
+    """A tree that asks the same on a whole level, and its leaves."""
+    inner, number = (1 << depth) - 1, np.arange((2 << depth) - 1)
+    level = np.floor(np.log2(number + 1)).astype(int)
+    left = np.where(number < inner, 2 * number + 1, -1)
+    values = np.random.default_rng(0).normal(size=(len(number), 1))
+    gaps = np.zeros(len(number), dtype=bool)
+    right = np.where(left < 0, -1, left + 1)
+    return Tree(left, right, level % 3, 0.1 * level, gaps, values)
+
+
+def test_a_symmetric_tree_is_one_table_with_a_bit_for_every_level():
+    forest = of_trees([symmetric(6), symmetric(4)], np.zeros(1))
+    groups = groups_of(forest, np.arange(3))
+    assert groups.n_bits.tolist() == [6, 4]
+    x = np.random.default_rng(1).normal(size=(40, 3))
+    weights = np.full(7, 1 / 7)
+    game = game_of(forest, x[:7], weights, np.arange(3), 3)
+    assert game.tables.entries.size == (3 + 1) * (2**6 + 2**4)
+    expected = oracles.shapley_rows(forest.answers, x[7:], x[:7], weights)
+    np.testing.assert_allclose(game.values(x[7:], ROOM), expected, atol=1e-12)
+    np.testing.assert_array_equal(game.outputs(x), forest.answers(x))
+
+
+def test_tables_of_older_artifacts_have_a_bit_for_every_node():
+    forest = of_trees([symmetric(3)], np.zeros(1))
+    groups = groups_of(forest, np.arange(3), shared=False)
+    assert groups.n_bits.tolist() == [7]
+    x = np.random.default_rng(1).normal(size=(40, 3))
+    passed = (1 << groups.n_bits[:, np.newaxis]) - 1 - groups.failed(forest.goes_left(x))
+    walked = groups.paths.passed(x)
+    for leaf in range(forest.n_leaves):
+        np.testing.assert_array_equal(groups.patterns(leaf)[passed[0]], walked[leaf])
+    assert not Tables(groups.tops, np.empty(0)).shared

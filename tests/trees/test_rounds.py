@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import warnings
+from typing import Any
 
 import numpy as np
 import pytest
@@ -55,14 +56,14 @@ def catboost():
 
 @pytest.mark.parametrize("how", ["parameter", "callback", "best", "dart"])
 def test_xgboost_stops_early(xgboost, how, tmp_path):
-    options = {
+    ways: dict[str, dict[str, Any]] = {
         "parameter": {"early_stopping_rounds": 5},
         "callback": {"callbacks": [xgboost.callback.EarlyStopping(rounds=5)]},
         "best": {"callbacks": [xgboost.callback.EarlyStopping(rounds=5, save_best=True)]},
         "dart": {"early_stopping_rounds": 5, "booster": "dart", "rate_drop": 0.2},
-    }[how]
+    }
     given, held_out = halves()
-    model = xgboost.XGBRegressor(**LONG, **options).fit(*given, **held_out, verbose=False)
+    model = xgboost.XGBRegressor(**LONG, **ways[how]).fit(*given, **held_out, verbose=False)
     n_trees = agrees(model)
     assert n_trees < LONG["n_estimators"]
     assert how == "best" or n_trees < model.get_booster().num_boosted_rounds()
@@ -98,7 +99,7 @@ def test_xgboost_is_sliced(xgboost):
 
 def test_a_native_booster_of_xgboost_predicts_with_all_its_rounds(xgboost):
     (x, y), held_out = halves()
-    watched = [(xgboost.DMatrix(*held_out["eval_set"][0]), "held out")]
+    watched = [(xgboost.DMatrix(*held_out["eval_set"][0]), "watched")]
     booster = xgboost.train(
         {"max_depth": 3}, xgboost.DMatrix(x, y), 60, evals=watched, early_stopping_rounds=5,
         verbose_eval=False,
