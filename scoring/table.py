@@ -19,8 +19,8 @@ from scoring.feature import Feature
 
 __all__ = ["Table", "to_array", "to_frame"]
 
-KIND = attrgetter("kind")
-"""A feature's kind; read in C, because wide tables ask it of thousands of features per request."""
+KIND, DTYPE = attrgetter("kind"), attrgetter("dtype")
+"""Read in C, because wide tables ask them of thousands of features per request."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +97,8 @@ def to_frame(table: Table, features: Sequence[Feature]) -> Any:
     """Rows as a pandas DataFrame with the column names and dtypes that training had."""
     import pandas as pd
 
+    if set(map(DTYPE, features)) == {"float64"}:
+        return pd.DataFrame(table.codes.copy(), columns=[feature.name for feature in features])
     return pd.DataFrame({f.name: _series(table, j, f) for j, f in enumerate(features)})
 
 
