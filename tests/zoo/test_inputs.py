@@ -150,7 +150,7 @@ def test_rows_of_a_frame_whose_names_the_examples_never_had_are_refused():
     )
 
 
-class FramesOnly(TransformerMixin):
+class FramesOnly(TransformerMixin):  # type: ignore[misc] # scikit-learn has no types
     """Takes nothing but DataFrames."""
 
     def fit(self, x, y=None):
@@ -269,4 +269,4 @@ def test_shuffling_takes_the_truth_in_any_list_and_rows_of_any_kind(shape, truth
     plain = PFIExplainer(OF_ARRAYS, n_repeats=2, show_progress=False).explain_global(zoo.X, Y)
     np.testing.assert_array_equal(found.per_output, plain.per_output)
     with pytest.raises(TypeError):
-        PFIExplainer(model).explain_global(x)
+        PFIExplainer(model).explain_global(x)  # type: ignore[call-arg] # what is tested

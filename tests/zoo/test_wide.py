@@ -11,12 +11,9 @@ from sklearn import linear_model
 from sklearn.preprocessing import OneHotEncoder
 
 from scoring import (
-    DecisionTreeExplainableModel,
-    LGBMExplainableModel,
     LinearExplainableModel,
     MimicExplainer,
     ParameterError,
-    SGDExplainableModel,
     TabularExplainer,
     coalitions,
     kernel,
@@ -25,18 +22,13 @@ from scoring.games import linear as linear_game
 from scoring.players import Players
 from scoring.predictor import EstimatorModel
 from scoring.surrogates import linear
+from tests.zoo import zoo
 
 N_COLUMNS = 300
 FEW_CALLS = 60
-SURROGATES = [
-    LGBMExplainableModel,
-    LinearExplainableModel,
-    SGDExplainableModel,
-    DecisionTreeExplainableModel,
-]
 
 
-@pytest.mark.parametrize("surrogate", SURROGATES, ids=lambda kind: kind.name)
+@pytest.mark.parametrize("surrogate", zoo.SURROGATES, ids=lambda kind: kind.name)
 def test_a_surrogate_is_called_a_few_times_however_many_columns(surrogate, monkeypatch):
     x = scipy.sparse.random(20, N_COLUMNS, density=0.02, random_state=3, format="csr")
     model = linear_model.LinearRegression().fit(x, np.arange(20.0))
@@ -50,10 +42,13 @@ def test_a_surrogate_is_called_a_few_times_however_many_columns(surrogate, monke
     monkeypatch.setattr(EstimatorModel, "outputs", counted)
     transforms = []
     transform = OneHotEncoder.transform
-    monkeypatch.setattr(
-        OneHotEncoder, "transform", lambda self, x: transforms.append(x) or transform(self, x)
-    )
-    options = {"verbosity": -1} if surrogate is LGBMExplainableModel else {}
+
+    def noted(self, x):
+        transforms.append(x)
+        return transform(self, x)
+
+    monkeypatch.setattr(OneHotEncoder, "transform", noted)
+    options = zoo.QUIET.get(surrogate.name, {})
     explainer = MimicExplainer(model, x[:10], surrogate, options, categorical_features=[0])
     explained = explainer.explain_global(x[10:])
     surrogate_calls = sum(estimator is explainer._fitted.estimator for estimator in estimators)
