@@ -184,7 +184,10 @@ def check_width(n_players: int) -> None:
     """
     if n_players > WIDEST:
         rule = f"must leave at most {WIDEST:,} players where no exact method fits the model, "
-        fix = "Put features into groups, or use MimicExplainer, which explains a surrogate exactly."
+        fix = (
+            "Put features into groups, explain a linear model's margin, or use MimicExplainer, "
+            "which explains a surrogate exactly."
+        )
         raise ParameterError("groups", f"{rule}not {n_players:,}", fix)
 
 

@@ -48,7 +48,10 @@ class Players:
         _check(features, groups)
         group_of = {feature: name for name, members in groups.items() for feature in members}
         names = tuple(dict.fromkeys(group_of.get(feature, feature) for feature in features))
-        owners = np.array([names.index(group_of.get(feature, feature)) for feature in features])
+        if len(names) == len(features):
+            return cls(names, _identity(len(names)))
+        place = {name: i for i, name in enumerate(names)}
+        owners = np.array([place[group_of.get(feature, feature)] for feature in features])
         return cls(names, owners == np.arange(len(names))[:, np.newaxis])
 
     @property
@@ -61,13 +64,25 @@ class Players:
         """Whether every feature is a player of its own."""
         return bool(self.membership.shape[0] == self.membership.shape[1])
 
+    @property
+    def owners(self) -> NDArray[np.intp]:
+        """The player (n_features,) that each feature belongs to."""
+        if self.single:
+            return np.arange(self.n_players)
+        return np.asarray(self.membership.argmax(axis=0))
+
     def features(self, masks: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """From coalitions of players (n, n_players) to the features in them (n, n_features)."""
         if self.single:
             return masks
-        owners = self.membership.argmax(axis=0)  # (n_features,)
-        expanded: NDArray[np.bool_] = masks[:, owners]
+        expanded: NDArray[np.bool_] = masks[:, self.owners]
         return expanded
+
+
+def _identity(n: int) -> NDArray[np.bool_]:
+    """The identity (n, n) in the memory of two of its lines: all are windows of one."""
+    line = np.arange(2 * n - 1) == n - 1
+    return np.asarray(np.lib.stride_tricks.sliding_window_view(line, n)[::-1])
 
 
 def _check(features: tuple[str, ...], groups: Groups) -> None:

@@ -106,6 +106,8 @@ def to_frame(table: Table, features: Sequence[Feature]) -> Any:
     """Rows as a pandas DataFrame with the column names and dtypes that training had."""
     import pandas as pd
 
+    if set(map(DTYPE, features)) == {"float64"}:
+        return pd.DataFrame(table.codes.copy(), columns=[feature.name for feature in features])
     return pd.DataFrame({f.name: _series(table, j, f) for j, f in enumerate(features)})
 
 

@@ -35,7 +35,7 @@ def readings(
     examples : rows that it takes.
     """
     estimator = unwrapped(getattr(predictor.model, "estimator", None))
-    player_of = players.membership.argmax(axis=0)
+    player_of = players.owners
     if engineering is None:
         encoding = _own_encoding(predictor, estimator, examples)
         if encoding is not None:

@@ -9,6 +9,10 @@ from numpy.typing import NDArray
 
 __all__ = ["LinearGame", "linear_game"]
 
+LARGEST_MAP = 1_000_000
+"""Entries of a map from columns to players that products are made with; above, columns are sorted
+by their players and added up."""
+
 
 @dataclass(frozen=True, eq=False)
 class LinearGame:
@@ -48,11 +52,19 @@ class LinearGame:
     def values(self, columns: NDArray[np.float64], block_bytes: int) -> NDArray[np.float64]:  # noqa: ARG002 no room is needed
         """Explain rows; see `scoring.games.exact`."""
         moved = columns - self.means  # (n_rows, n_columns)
-        n_outputs = len(self.coefficients)
-        belongs = self.owners[:, np.newaxis] == np.arange(self.n_players)
-        answer = np.empty((len(columns), self.n_players, n_outputs))
+        if np.array_equal(self.owners, np.arange(self.n_players)):
+            return np.asarray(moved[:, :, np.newaxis] * self.coefficients.T)
+        answer = np.zeros((len(columns), self.n_players, len(self.coefficients)))
+        if self.n_players * self.n_columns <= LARGEST_MAP:
+            belongs = self.owners[:, np.newaxis] == np.arange(self.n_players)
+            for output, coefficients in enumerate(self.coefficients):
+                answer[:, :, output] = moved @ (belongs * coefficients[:, np.newaxis])
+            return answer
+        order = np.argsort(self.owners, kind="stable")
+        owners, starts = np.unique(self.owners[order], return_index=True)
         for output, coefficients in enumerate(self.coefficients):
-            answer[:, :, output] = moved @ (belongs * coefficients[:, np.newaxis])
+            effects = moved[:, order] * coefficients[order]
+            answer[:, owners, output] = np.add.reduceat(effects, starts, axis=1)
         return answer
 
     def interactions(self, columns: NDArray[np.float64], block_bytes: int) -> NDArray[np.float64]:

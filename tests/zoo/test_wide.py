@@ -11,30 +11,24 @@ from sklearn import linear_model
 from sklearn.preprocessing import OneHotEncoder
 
 from scoring import (
-    DecisionTreeExplainableModel,
-    LGBMExplainableModel,
     LinearExplainableModel,
     MimicExplainer,
     ParameterError,
-    SGDExplainableModel,
     TabularExplainer,
     coalitions,
     kernel,
 )
+from scoring.games import linear as linear_game
+from scoring.players import Players
 from scoring.predictor import EstimatorModel
 from scoring.surrogates import linear
+from tests.zoo import zoo
 
 N_COLUMNS = 300
 FEW_CALLS = 60
-SURROGATES = [
-    LGBMExplainableModel,
-    LinearExplainableModel,
-    SGDExplainableModel,
-    DecisionTreeExplainableModel,
-]
 
 
-@pytest.mark.parametrize("surrogate", SURROGATES, ids=lambda kind: kind.name)
+@pytest.mark.parametrize("surrogate", zoo.SURROGATES, ids=lambda kind: kind.name)
 def test_a_surrogate_is_called_a_few_times_however_many_columns(surrogate, monkeypatch):
     x = scipy.sparse.random(20, N_COLUMNS, density=0.02, random_state=3, format="csr")
     model = linear_model.LinearRegression().fit(x, np.arange(20.0))
@@ -48,10 +42,13 @@ def test_a_surrogate_is_called_a_few_times_however_many_columns(surrogate, monke
     monkeypatch.setattr(EstimatorModel, "outputs", counted)
     transforms = []
     transform = OneHotEncoder.transform
-    monkeypatch.setattr(
-        OneHotEncoder, "transform", lambda self, x: transforms.append(x) or transform(self, x)
-    )
-    options = {"verbosity": -1} if surrogate is LGBMExplainableModel else {}
+
+    def noted(self, x):
+        transforms.append(x)
+        return transform(self, x)
+
+    monkeypatch.setattr(OneHotEncoder, "transform", noted)
+    options = zoo.QUIET.get(surrogate.name, {})
     explainer = MimicExplainer(model, x[:10], surrogate, options, categorical_features=[0])
     explained = explainer.explain_global(x[10:])
     surrogate_calls = sum(estimator is explainer._fitted.estimator for estimator in estimators)
@@ -102,3 +99,28 @@ def test_more_players_than_coalitions_fit_into_memory_are_refused_at_once(monkey
     grouped = {"first half": [f"feature_{j}" for j in range(20)]}
     TabularExplainer(lambda rows: rows[:, 0] * rows[:, 1], x, groups=grouped)  # 21 players
     TabularExplainer(linear_model.LinearRegression().fit(x, [0.0, 1.0]), x)
+
+
+@pytest.mark.parametrize("largest", [0, 10**6])
+@pytest.mark.parametrize("owners", [[0, 1, 2, 3, 4], [4, 2, 2, 0, 4]], ids=["own", "shared"])
+def test_columns_add_up_for_their_players_whatever_the_width(owners, largest, monkeypatch):
+    monkeypatch.setattr(linear_game, "LARGEST_MAP", largest)
+    rng = np.random.default_rng(2)
+    coefficients, columns, means = (rng.normal(size=size) for size in ((2, 5), (3, 5), 5))
+    game = linear_game.LinearGame(
+        coefficients, np.zeros(2), means, np.array(owners), 5, np.zeros(2)
+    )
+    expected = np.zeros((3, 5, 2))
+    for column, player in enumerate(owners):
+        expected[:, player] += np.outer(columns[:, column] - means[column], coefficients[:, column])
+    np.testing.assert_allclose(game.values(columns, 0), expected, atol=1e-12)
+
+
+def test_players_that_are_features_take_no_room_for_a_map():
+    players = Players.of([f"{j}" for j in range(60_000)])
+    assert players.membership.shape == (60_000, 60_000)
+    assert players.membership[5].nonzero()[0].tolist() == [5]
+    assert players.membership[:, 7].nonzero()[0].tolist() == [7]
+    np.testing.assert_array_equal(players.owners, np.arange(60_000))
+    pair = Players.of(["a", "b", "c"], {"both": ["c", "a"]})
+    np.testing.assert_array_equal(pair.owners, [0, 1, 0])

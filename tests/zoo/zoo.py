@@ -14,8 +14,9 @@ from scoring import (
     load,
     save,
 )
+from scoring.surrogates.surrogate import ExplainableModel
 
-SURROGATES = [
+SURROGATES: list[type[ExplainableModel]] = [
     LGBMExplainableModel,
     LinearExplainableModel,
     SGDExplainableModel,
