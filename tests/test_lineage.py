@@ -40,7 +40,7 @@ Y = (X["b"] > 0).astype(int)
 A, B, S, T, N = range(5)
 
 
-class Swapping(TransformerMixin, BaseEstimator):
+class Swapping(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # untyped library
     """Columns the other way round: nothing about this type says so."""
 
     def fit(self, x, y=None):
@@ -51,7 +51,7 @@ class Swapping(TransformerMixin, BaseEstimator):
         return np.asarray(x)[:, ::-1]
 
 
-class Scaled(StandardScaler):
+class Scaled(StandardScaler):  # type: ignore[misc]  # untyped library
     """A subclass may do anything."""
 
     def transform(self, x, copy=None):
