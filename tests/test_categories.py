@@ -46,3 +46,22 @@ def test_ordered_categories_keep_their_order():
     again = to_frame(schema.encode(x), schema.features)
     assert again["size"].dtype == x["size"].dtype
     assert again["size"].max() == "l"
+
+
+@pytest.mark.parametrize("package", ["lightgbm", "xgboost"])
+@pytest.mark.parametrize("divisor", [2, None], ids=["fractions", "booleans"])
+def test_boosters_take_categories_that_are_no_text(package, divisor):
+    module = pytest.importorskip(package, reason="an optional extra")
+    codes = np.arange(120) * 7 % 5
+    x = pd.DataFrame({"n": np.linspace(-1, 1, 120), "c": codes / divisor if divisor else codes > 2})
+    x["c"] = x["c"].astype("category")
+    kind, quiet = ("LGBM", {"verbose": -1}) if package == "lightgbm" else ("XGB", {})
+    quiet |= {} if package == "lightgbm" else {"enable_categorical": True}
+    model = getattr(module, f"{kind}Classifier")(n_estimators=5, n_jobs=1, **quiet)
+    try:
+        model.fit(x, (codes % 2 == 1) ^ (x["n"] > 0.5))
+    except (TypeError, ValueError):
+        pytest.skip(f"{package} itself refuses such categories")
+    explainer = TabularExplainer(model, x[:50])
+    outputs = explainer.explain_local(x).outputs
+    np.testing.assert_allclose(outputs, model.predict_proba(x), atol=1e-6)
