@@ -139,13 +139,14 @@ def test_deeper_trees_than_can_be_explained_are_refused(surrogate, options):
         explainer.explain_local(x[:4])
 
 
-def test_trees_that_are_averaged_are_refused():
+def test_trees_that_are_averaged_add_up_too():
     options = {"boosting_type": "rf", "subsample": 0.7, "subsample_freq": 1}
     explainer = MimicExplainer(
         lambda rows: rows[:, 0], X, LGBMExplainableModel, options, is_function=True
     )
-    with pytest.raises(ParameterError, match="explainable_model_args must leave the trees"):
-        explainer.explain_local(X[:2])
+    found = explainer.explain_local(X[:2])
+    added = found.base_values + found.values.sum(axis=1)
+    np.testing.assert_allclose(added, explainer.surrogate.outputs(explainer.initialization)[:2])
 
 
 def test_leaves_are_held_against_few_rows_whatever_the_background(monkeypatch):
