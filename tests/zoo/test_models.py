@@ -62,7 +62,9 @@ MORE_CLASSIFIERS = {
     "ada": ensemble.AdaBoostClassifier(n_estimators=4, random_state=0),
     "soft vote": ensemble.VotingClassifier(PAIR, voting="soft"),
     "bernoulli": naive_bayes.BernoulliNB(),
-    "network": neural_network.MLPClassifier((4,), max_iter=2000, random_state=0),
+    "network": neural_network.MLPClassifier(
+        hidden_layer_sizes=(4,), solver="lbfgs", max_iter=5000, random_state=0
+    ),
     "process": gaussian_process.GaussianProcessClassifier(),
     "discriminant": discriminant_analysis.LinearDiscriminantAnalysis(),
     "quadratic": discriminant_analysis.QuadraticDiscriminantAnalysis(reg_param=0.1),
@@ -91,7 +93,9 @@ MORE_REGRESSIONS = {
     "bag": ensemble.BaggingRegressor(n_estimators=3, random_state=0),
     "vote": ensemble.VotingRegressor(PAIR_OF_VALUES),
     "stack": ensemble.StackingRegressor(PAIR_OF_VALUES, cv=2),
-    "network": neural_network.MLPRegressor((4,), max_iter=3000, random_state=0),
+    "network": neural_network.MLPRegressor(
+        hidden_layer_sizes=(4,), solver="lbfgs", max_iter=5000, random_state=0
+    ),
     "process": gaussian_process.GaussianProcessRegressor(alpha=0.1),
     "kernel ridge": kernel_ridge.KernelRidge(kernel="rbf"),
     "polynomial ridge": kernel_ridge.KernelRidge(kernel="poly"),
