@@ -198,4 +198,4 @@ def _numpy_dtype(dtype: str) -> np.dtype[Any]:
 
 
 def _is_missing_scalar(value: Any) -> bool:
-    return value is None or (isinstance(value, float) and math.isnan(value))
+    return value is None or (isinstance(value, (float, np.floating)) and math.isnan(value))

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.background import Background
+from scoring.errors import ModelError
 from scoring.feature import Feature
 from scoring.frames import column_names
 from scoring.lineage import Lineage, lineage_of, model_lineage
@@ -36,6 +37,12 @@ __all__ = [
 
 READ_ROWS = 4
 """Rows that pass through a transformer while it is read: they show how wide its parts are."""
+
+COMPARED_ROWS = 64
+"""Rows that both halves are held against the pipeline on."""
+
+SAME = 1e-6
+"""Largest difference between them, as a share of the largest answer."""
 
 LARGEST_MAP = 4_000_000
 """Entries of a map; above, nobody wants to look at it, and it is not made."""
@@ -111,7 +118,8 @@ def engineering_of(predictor: Predictor, examples: Table) -> Engineering | None:
 
     Returns
     -------
-    None where the model is no pipeline, or its columns are not numbers, or too many to map.
+    None where the model is no pipeline, its columns are not numbers or too many to map, or its
+    second half answers them otherwise alone.
     """
     halves = split(predictor.model)
     if halves is None:
@@ -131,7 +139,22 @@ def engineering_of(predictor: Predictor, examples: Table) -> Engineering | None:
         return None
     if raw.n_features * len(names) > LARGEST_MAP:
         return None
-    return Engineering(head, tail, raw, columns, read_lineage(head, raw, examples))
+    cut = Engineering(head, tail, raw, columns, read_lineage(head, raw, examples))
+    return cut if _answers_alike(cut, predictor, examples) else None
+
+
+def _answers_alike(cut: Engineering, predictor: Predictor, examples: Table) -> bool:
+    """Whether the second half answers dense columns as the pipeline answers raw rows.
+
+    XGBoost, for one, takes the zeros that a sparse matrix leaves out for missing.
+    """
+    rows = _spread(examples, COMPARED_ROWS)
+    try:
+        whole, parts = predictor.outputs(rows), cut.predictor(predictor).outputs(cut.table(rows))
+    except ModelError:
+        return False
+    largest = np.abs(whole).max(initial=0.0)
+    return bool(np.allclose(parts, whole, rtol=0, atol=SAME * largest, equal_nan=True))
 
 
 def read_lineage(head: Any, raw: FeatureSchema, examples: Table) -> Lineage:
@@ -170,8 +193,8 @@ def shares_of(lineage: Lineage, n_features: int) -> NDArray[np.float64]:
     return shares
 
 
-def _spread(examples: Table) -> Table:
-    places = np.linspace(0, examples.n_rows - 1, READ_ROWS).astype(np.intp)
+def _spread(examples: Table, n_rows: int = READ_ROWS) -> Table:
+    places = np.linspace(0, examples.n_rows - 1, n_rows).astype(np.intp)
     return examples.take(places)
 
 

@@ -183,6 +183,10 @@ class _Trace:
         """Return a transformer's columns and its rows."""
         if transformer is None or isinstance(transformer, str):  # 'passthrough'
             return columns, rows
+        if _is_pipeline(transformer):  # which asks its steps for tags that they need not have
+            for _, step in transformer.steps:
+                columns, rows = self.through(step, columns, rows)
+            return columns, rows
         answer = transformer.transform(rows)
         width = 1 if np.ndim(answer) == 1 else answer.shape[1]
         read = _reader(transformer)
@@ -230,20 +234,18 @@ class _Trace:
         return replace(column, form=Form.CODED if self.is_text(column) else Form.OTHER)
 
 
+def _is_pipeline(transformer: Any) -> bool:
+    return _name(transformer) in {"sklearn.Pipeline", "sklearn_pandas.TransformerPipeline"}
+
+
 def _reader(transformer: Any) -> Read | None:
     """The reader of a transformer's very type; a subclass may do anything."""
     kind = type(transformer)
-    if kind.__module__.partition(".")[0] not in {"sklearn", "sklearn_pandas"}:
+    if kind.__module__.partition(".")[0] != "sklearn":
         return None
     if kind.__module__.startswith("sklearn.feature_selection"):
         return _selected
     return READERS.get(kind.__name__)
-
-
-def _pipeline(trace: _Trace, pipeline: Any, columns: Columns, rows: Any) -> Columns:
-    for _, step in pipeline.steps:
-        columns, rows = trace.through(step, columns, rows)
-    return columns
 
 
 def _union(trace: _Trace, union: Any, columns: Columns, rows: Any) -> Columns:
@@ -401,8 +403,6 @@ def _rotated(trace: _Trace, transformer: Any, columns: Columns, _: Any) -> Colum
 
 
 READERS: dict[str, Read] = {
-    "Pipeline": _pipeline,
-    "TransformerPipeline": _pipeline,  # sklearn-pandas'
     "FeatureUnion": _union,
     "ColumnTransformer": _column_transformer,
     "StandardScaler": _scaled,

@@ -116,7 +116,7 @@ class FeatureSchema:
             if counts[name] != 1:
                 rule = "is missing" if counts[name] == 0 else "appears more than once"
                 violations.add(None, name, rule)
-        extra = sum(count for name, count in counts.items() if name not in self.names)
+        extra = counts.total() - sum(counts[name] for name in self.names)
         if extra:
             violations.add(None, None, f"{extra} columns are not in the schema")
         violations.raise_if_any()

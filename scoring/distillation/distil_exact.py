@@ -13,8 +13,11 @@ from numpy.typing import NDArray
 from scoring.distillation.measure import relative_rms
 from scoring.distillation.probe import mixed_rows
 from scoring.distillation.rounding import Agreement
+from scoring.distillation.structure import Structure
 from scoring.explainers.view import ExactFull, Full, View
+from scoring.forms.edges import covering_rows
 from scoring.games.link import LinkGame
+from scoring.refusals import finite_answers
 from scoring.table import Table
 from scoring.trees.game import TreeGame
 from scoring.trees.tables import bytes_of_all, cap_of
@@ -25,6 +28,12 @@ PRECISIONS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9)
 """Of series, the shortest first."""
 
 MEASURED_ROWS = 64
+
+FEWEST_ROWS = 8
+"""Rows from the whole domain whose values are added up, at least."""
+
+ADDS_UP = {False: 1e-6, True: 1e-4}
+"""How far they may miss, as a share of the largest answer; the larger in single precision."""
 
 MEASURED_SECONDS = 2.0
 """Where rows take long, fewer are measured."""
@@ -64,18 +73,35 @@ def otherwise(view: View, served: ExactFull, validation: Table | None, seed: int
 
     Returns
     -------
-    None where the model's own precision explains what they differ by.
+    None where the model's own precision explains what they differ by, and the values of rows from
+    the whole domain add up.
     """
     rows = _measured(view, served, validation, seed)[0]
     found = _agreement(view, served, rows, view.predictor.outputs(rows))
-    if view.structure is None or found is None or found.explained:
+    if view.structure is None:
         return None
+    if found is None or found.explained:
+        return _not_adding_up(view, served, view.structure, rows.n_rows)
     share = found.report["share_of_spread"]
     return (
         f"its type reads as {view.structure.kind}, but the model's answers are up to "
         f"{found.difference:.3g} away from it, more than {found.precision} explains"
         f"{'' if share is None else f' ({share:.2g} of their spread)'}: it is asked itself"
     )
+
+
+def _not_adding_up(view: View, served: ExactFull, structure: Structure, n_rows: int) -> str | None:
+    """Say where values of rows from the whole domain do not add up to the model's answers."""
+    every = covering_rows(view.predictor.schema, view.examples)
+    order = np.random.default_rng(0).permutation(every.n_rows)[: max(n_rows, FEWEST_ROWS)]
+    rows, outputs = finite_answers(view.predictor, every.take(np.sort(order)))
+    gap = np.abs(served.base_values + served.values(rows).sum(axis=1) - outputs)
+    allowed = ADDS_UP[structure.single] * np.abs(outputs).max(initial=0.0)
+    if (gap <= allowed).all():
+        return None
+    worst = float(gap.max())
+    told = f"miss the model's answers by {worst:.3g}" if np.isfinite(worst) else "are not finite"
+    return f"its type reads as {structure.kind}, but values of some rows {told}: it is asked itself"
 
 
 def report_exact(

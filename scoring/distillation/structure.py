@@ -191,7 +191,7 @@ def _machine(
     n_players: int,
 ) -> Structure | None:
     machine = None if isinstance(estimator, Additive) else machine_of(estimator, predictor.space)
-    if machine is None:
+    if machine is None or not len(machine.supports):  # without supports it is a constant
         return None
 
     def build(columns: NDArray[np.float64], weights: NDArray[np.float64], _: int | None) -> Game:

@@ -103,7 +103,7 @@ def expansion_of(estimator: Any, space: OutputSpace) -> Expansion | None:
     read = calibrated_margins(estimator) if space == "probability" else None
     if read is None:
         found = _machine(estimator)
-        served = found is not None and space in found.spaces
+        served = found is not None and space in found.spaces and len(found.supports) > 0
         return found if served else None
     bases, calibration = read
     machines = [_machine(base) for base in bases]
