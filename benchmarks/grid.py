@@ -17,10 +17,14 @@ from benchmarks.peers import shap_peers
 from benchmarks.subjects import OUTSIDE, subjects
 from benchmarks.timing import GOAL, Contender, measure, milliseconds, needed, relative_rms
 from benchmarks.timing import Effort as Time
-from scoring.artifact import artifact_sha256, load, save
-from scoring.errors import ArtifactUnsupported
-from scoring.explainers import TabularExplainer
-from scoring.scoring_explainers import KernelScoringExplainer
+from scoring import (
+    ArtifactUnsupported,
+    KernelScoringExplainer,
+    TabularExplainer,
+    artifact_sha256,
+    load,
+    save,
+)
 
 OURS = "shapserve"
 FAILED = "not measured to the end"

@@ -17,8 +17,7 @@ from benchmarks.grid import same_game
 from benchmarks.reference import Known, masked, refer
 from benchmarks.subjects import named
 from benchmarks.timing import relative_rms
-from scoring.artifact import load, save
-from scoring.scoring_explainers import KernelScoringExplainer
+from scoring import KernelScoringExplainer, load, save
 
 EXAMPLE = "SVC, probability"
 

@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 
-from scoring.artifact import load
+from scoring import load
 
 
 def main(directory):

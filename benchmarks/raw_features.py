@@ -18,10 +18,9 @@ from sklearn.preprocessing import OneHotEncoder
 from tqdm import tqdm
 
 from benchmarks import machine
-from scoring import kernel, kriging
+from scoring import TabularExplainer, kernel, kriging
 from scoring.distillation.measure import relative_rms
 from scoring.distillation.probe import mixed_rows
-from scoring.explainers import TabularExplainer
 
 N_BACKGROUND = 10
 ERROR_ROWS = 8

@@ -15,9 +15,7 @@ from benchmarks.effort import FULL, PARTS, QUICK
 from benchmarks.report import page
 from benchmarks.subjects import named
 from benchmarks.targets import targets
-from scoring.artifact import save
-from scoring.explainers import TabularExplainer
-from scoring.scoring_explainers import KernelScoringExplainer
+from scoring import KernelScoringExplainer, TabularExplainer, save
 
 QUICK_PARTS = ("grid", "server", "pipeline")  # nothing is installed for a quick run
 N_BACKGROUND = 10

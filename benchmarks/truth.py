@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.reference import Known, masked, refer
-from scoring.explainers import TabularExplainer
+from scoring import TabularExplainer
 
 LEAST = 200_000  # coalitions of a reference
 FULL_COALITIONS = 4096

@@ -21,9 +21,7 @@ from sklearn import svm
 from sklearn.datasets import load_breast_cancer
 from sklearn.model_selection import train_test_split
 
-from scoring.artifact import artifact_sha256, save
-from scoring.explainers import TabularExplainer
-from scoring.scoring_explainers import KernelScoringExplainer
+from scoring import KernelScoringExplainer, TabularExplainer, artifact_sha256, save
 
 ROOT = Path(__file__).parents[1]
 ARTIFACT = ROOT / "build" / "breast-cancer"

@@ -19,10 +19,8 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
-from scoring.artifact import artifact_sha256, load, save
-from scoring.explainers import TabularExplainer
+from scoring import KernelScoringExplainer, TabularExplainer, artifact_sha256, load, save
 from scoring.reasons import ReasonCodes
-from scoring.scoring_explainers import KernelScoringExplainer
 
 GROUPS = {
     "extras": ["online_security", "online_backup", "device_protection", "tech_support"],

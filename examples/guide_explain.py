@@ -13,12 +13,7 @@ from sklearn import svm
 from sklearn.datasets import load_breast_cancer
 from sklearn.model_selection import train_test_split
 
-from scoring.explainers import (
-    LGBMExplainableModel,
-    MimicExplainer,
-    PFIExplainer,
-    TabularExplainer,
-)
+from scoring import LGBMExplainableModel, MimicExplainer, PFIExplainer, TabularExplainer
 
 # scikit-learn 1.9 deprecates `probability`, which it keeps until 1.11.
 warnings.filterwarnings("ignore", "The `probability` parameter", FutureWarning)

@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from scoring.explainers import TabularExplainer
+from scoring import TabularExplainer
 
 # sklearn-pandas 2.2.0, the last version, still imports this name, which scikit-learn has dropped.
 sklearn.utils.tosequence = list

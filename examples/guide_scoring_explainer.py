@@ -21,9 +21,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
-from scoring.artifact import load, save
-from scoring.explainers import TabularExplainer
-from scoring.scoring_explainers import KernelScoringExplainer
+from scoring import KernelScoringExplainer, TabularExplainer, load, save
 
 credit = data("modeldata", "credit_data").drop(columns="rownames")
 credit = credit.dropna().reset_index(drop=True)

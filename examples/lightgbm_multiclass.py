@@ -9,9 +9,14 @@ from lightgbm import LGBMClassifier
 from sklearn.datasets import load_wine
 from sklearn.model_selection import train_test_split
 
-from scoring.artifact import load, save
-from scoring.explainers import LGBMExplainableModel, MimicExplainer, TabularExplainer
-from scoring.scoring_explainers import KernelScoringExplainer
+from scoring import (
+    KernelScoringExplainer,
+    LGBMExplainableModel,
+    MimicExplainer,
+    TabularExplainer,
+    load,
+    save,
+)
 
 CLASSES = ["Barolo", "Grignolino", "Barbera"]
 

@@ -9,10 +9,8 @@ from sklearn.datasets import load_diabetes
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.model_selection import train_test_split
 
-from scoring.artifact import load, save
-from scoring.explainers import PFIExplainer, TabularExplainer
+from scoring import KernelScoringExplainer, PFIExplainer, TabularExplainer, load, save
 from scoring.explanation_files import load_explanation, save_explanation
-from scoring.scoring_explainers import KernelScoringExplainer
 
 
 def main():

@@ -91,7 +91,7 @@ def original():
 @pytest.fixture(scope="module")
 def artifact(original, tmp_path_factory):
     """It, saved."""
-    from scoring.artifact import save
+    from scoring import save
 
     return save(original, tmp_path_factory.mktemp("artifacts") / "logistic")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scoring.explanation import GlobalExplanation, LocalExplanation
+from scoring import GlobalExplanation, LocalExplanation
 
 OUTPUTS = {"binary": ("no", "yes"), "value": ("value",), "three": ("a", "b", "c")}
 

@@ -9,9 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from scoring.artifact import save
-from scoring.explainers.tabular import TabularExplainer
-from scoring.scoring_explainers import KernelScoringExplainer
+from scoring import KernelScoringExplainer, TabularExplainer, save
 
 ROOT = Path(__file__).parents[1]
 N_FEATURES = 4

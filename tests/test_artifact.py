@@ -8,20 +8,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scoring import unpickle
-from scoring.artifact import artifact_sha256, load, read_manifest, save
-from scoring.errors import (
+from scoring import (
     ArtifactUnsupported,
     ArtifactUntrusted,
     ParameterError,
+    artifact_sha256,
+    load,
+    save,
+    unpickle,
 )
+from scoring.artifact import read_manifest
 from tests import saved
 from tests.saved import explainer, in_a_file, manifest_of, rows
 
 EXPLAIN = """
 import json, sys
 import numpy as np
-from scoring.artifact import load
+from scoring import load
 rows = np.array(json.loads(sys.argv[2]))
 loaded = load(sys.argv[1])
 heavy = [name for name in ("sklearn", "pandas", "scipy", "shap", "skops", "joblib")
@@ -64,8 +67,7 @@ def test_a_new_process_explains_the_same_as_the_one_that_saved(name, tmp_path):
 
 def test_a_mixed_table_comes_back_with_its_gaps_and_categories(mixed, tmp_path):
     x, _, model = mixed
-    from scoring.explainers.tabular import TabularExplainer
-    from scoring.scoring_explainers import KernelScoringExplainer
+    from scoring import KernelScoringExplainer, TabularExplainer
 
     made = KernelScoringExplainer(TabularExplainer(model, x[:40]))
     loaded = load(save(made, tmp_path))
@@ -102,7 +104,7 @@ def test_arrays_cannot_be_written(artifact):
 CUT_SHORT = """
 import pathlib, sys
 import numpy as np
-from scoring.artifact import load
+from scoring import load
 x = np.zeros((2, 4))
 loaded = load(sys.argv[1])
 for path in pathlib.Path(sys.argv[1]).rglob("*.*"):
@@ -257,8 +259,7 @@ def test_a_save_that_fails_leaves_what_was_there(original, damaged, monkeypatch)
 
 
 def test_what_cannot_be_saved_says_what_can(tmp_path):
-    from scoring.explainers.tabular import TabularExplainer
-    from scoring.scoring_explainers import KernelScoringExplainer
+    from scoring import KernelScoringExplainer, TabularExplainer
 
     x, y = rows()
     model = saved.logistic().fit(x, y)

@@ -6,11 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from scoring.artifact import load, save
-from scoring.errors import (
-    ArtifactCorrupt,
-    ArtifactError,
-)
+from scoring import ArtifactCorrupt, ArtifactError, load, save
 from scoring.forms.refused import Unsound
 from scoring.schema import FeatureSchema
 from scoring.verify import check_model, check_state
@@ -111,8 +107,7 @@ def test_the_model_fits_the_explainer(artifact, change, problem):
 
 
 def test_category_codes_point_into_the_categories(mixed, tmp_path):
-    from scoring.explainers.tabular import TabularExplainer
-    from scoring.scoring_explainers import KernelScoringExplainer
+    from scoring import KernelScoringExplainer, TabularExplainer
 
     x, _, model = mixed
     artifact = save(KernelScoringExplainer(TabularExplainer(model, x[:20])), tmp_path)

@@ -6,13 +6,8 @@ import shutil
 
 import pytest
 
-from scoring.artifact import load, read_manifest
-from scoring.errors import (
-    ArtifactCorrupt,
-    ArtifactMissing,
-    ArtifactUnsupported,
-    ArtifactUntrusted,
-)
+from scoring import ArtifactCorrupt, ArtifactMissing, ArtifactUnsupported, ArtifactUntrusted, load
+from scoring.artifact import read_manifest
 from tests import saved
 from tests.saved import manifest_of, rows, sign
 

@@ -14,13 +14,20 @@ from sklearn.gaussian_process import GaussianProcessClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 
-from scoring import baselines
-from scoring.artifact import load, read_manifest, save
+from scoring import (
+    ArtifactCorrupt,
+    FidelityError,
+    KernelScoringExplainer,
+    LinearExplainableModel,
+    MimicExplainer,
+    ParameterError,
+    TabularExplainer,
+    baselines,
+    load,
+    save,
+)
+from scoring.artifact import read_manifest
 from scoring.distillation import measure
-from scoring.errors import ArtifactCorrupt, FidelityError, ParameterError
-from scoring.explainers import MimicExplainer, TabularExplainer
-from scoring.scoring_explainers import KernelScoringExplainer
-from scoring.surrogates import LinearExplainableModel
 from tests import oracles
 from tests.saved import change_array, manifest_of, rows, sign
 from tests.tables import small

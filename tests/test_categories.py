@@ -6,10 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scoring.artifact import artifact_sha256, load, save
-from scoring.explainers import TabularExplainer
+from scoring import KernelScoringExplainer, TabularExplainer, artifact_sha256, load, save
 from scoring.schema import FeatureSchema
-from scoring.scoring_explainers import KernelScoringExplainer
 from scoring.table import to_frame
 
 

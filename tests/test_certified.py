@@ -18,12 +18,17 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from scoring import coalitions, kriging
-from scoring.artifact import load, save
-from scoring.errors import ModelError, ParameterError
-from scoring.explainers import TabularExplainer
+from scoring import (
+    KernelScoringExplainer,
+    ModelError,
+    ParameterError,
+    TabularExplainer,
+    coalitions,
+    kriging,
+    load,
+    save,
+)
 from scoring.kernel import fit
-from scoring.scoring_explainers import KernelScoringExplainer
 from scoring.solve import definition_operator
 from scoring.stages import prefix_sizes, solved, with_errors
 from scoring.student import interval_factor

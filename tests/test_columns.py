@@ -14,9 +14,15 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
-from scoring import KernelScoringExplainer, TabularExplainer
-from scoring.artifact import artifact_sha256, load, save
-from scoring.errors import ParameterError, RowsError
+from scoring import (
+    KernelScoringExplainer,
+    ParameterError,
+    RowsError,
+    TabularExplainer,
+    artifact_sha256,
+    load,
+    save,
+)
 from scoring.feature import Feature
 from scoring.schema import FeatureSchema, infer_for
 from scoring.table import to_frame

@@ -15,15 +15,17 @@ from sklearn import ensemble, linear_model, svm
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from scoring.artifact import load, save
-from scoring.errors import ParameterError, RowsError
-from scoring.explainers import (
+from scoring import (
+    KernelScoringExplainer,
     LinearExplainableModel,
     MimicExplainer,
+    ParameterError,
     PFIExplainer,
+    RowsError,
     TabularExplainer,
+    load,
+    save,
 )
-from scoring.scoring_explainers import KernelScoringExplainer
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "differences.md").read_text(encoding="utf-8")

@@ -9,9 +9,8 @@ from sklearn.decomposition import PCA
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from scoring.explainers import TabularExplainer
+from scoring import KernelScoringExplainer, TabularExplainer
 from scoring.games.masked import MaskedGame
-from scoring.scoring_explainers import KernelScoringExplainer
 from tests import oracles
 
 ROWS, KNOWN = slice(-2, None), slice(0, 12)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scoring import RowsError
 from scoring import schema as schema_module
-from scoring.errors import RowsError
 from scoring.feature import Feature
 from scoring.flat_columns import FlatColumns
 from scoring.schema import FeatureSchema

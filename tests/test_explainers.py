@@ -10,10 +10,14 @@ import pytest
 from sklearn import ensemble, linear_model, svm, tree
 from sklearn.calibration import CalibratedClassifierCV
 
+from scoring import (
+    FidelityError,
+    KernelScoringExplainer,
+    ParameterError,
+    RowsError,
+    TabularExplainer,
+)
 from scoring.distillation import measure
-from scoring.errors import FidelityError, ParameterError, RowsError
-from scoring.explainers import TabularExplainer
-from scoring.scoring_explainers import KernelScoringExplainer
 from tests import oracles
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from scoring.errors import ModelError, ParameterError
+from scoring import ModelError, ParameterError
 from tests.explanations import OUTPUTS, every_task, local, overall
 
 

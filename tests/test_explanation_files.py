@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scoring.errors import (
+from scoring import (
     ArtifactCorrupt,
     ArtifactError,
     ArtifactMissing,

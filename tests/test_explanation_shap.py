@@ -7,8 +7,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from scoring.errors import ParameterError
-from scoring.explanation import LocalExplanation
+from scoring import LocalExplanation, ParameterError
 from scoring.predictor import OutputSpace
 from tests.explanations import OUTPUTS, every_task, local
 

@@ -8,8 +8,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from scoring.errors import ParameterError
-from scoring.explanation import GlobalExplanation, LocalExplanation
+from scoring import GlobalExplanation, LocalExplanation, ParameterError
 from tests.explanations import every_task, local, overall
 
 

@@ -20,11 +20,14 @@ from scoring import (
     KernelScoringExplainer,
     LinearExplainableModel,
     MimicExplainer,
+    ParameterError,
     PFIExplainer,
+    RowsError,
     TabularExplainer,
+    artifact_sha256,
+    load,
+    save,
 )
-from scoring.artifact import artifact_sha256, load, save
-from scoring.errors import ParameterError, RowsError
 from scoring.frames import column_names, frame_of
 from scoring.schema import FeatureSchema, infer_for
 

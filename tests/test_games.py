@@ -163,8 +163,8 @@ import resource
 import numpy as np
 from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LogisticRegression
-from scoring.explainers import TabularExplainer
-from scoring.scoring_explainers import KernelScoringExplainer
+from scoring import TabularExplainer
+from scoring import KernelScoringExplainer
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -9,16 +9,18 @@ import numpy as np
 import pytest
 from sklearn import ensemble, linear_model, svm
 
-from scoring.artifact import load, save
-from scoring.errors import ModelError, ParameterError
-from scoring.explainers import (
+from scoring import (
     DecisionTreeExplainableModel,
+    KernelScoringExplainer,
     LGBMExplainableModel,
     LinearExplainableModel,
     MimicExplainer,
+    ModelError,
+    ParameterError,
     SGDExplainableModel,
+    load,
+    save,
 )
-from scoring.scoring_explainers import KernelScoringExplainer
 from scoring.trees.read import forest_in
 from service.cli import run
 from tests import oracles

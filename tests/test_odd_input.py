@@ -12,15 +12,21 @@ import numpy as np
 import pytest
 from sklearn import dummy, ensemble, linear_model, neural_network, svm
 
-from scoring import coalitions, kriging, solve
-from scoring.artifact import load, save
+from scoring import (
+    FidelityError,
+    KernelScoringExplainer,
+    ModelError,
+    TabularExplainer,
+    coalitions,
+    kriging,
+    load,
+    save,
+    solve,
+)
 from scoring.distillation import measure
-from scoring.errors import FidelityError, ModelError
-from scoring.explainers import TabularExplainer
 from scoring.games.masked import MaskedGame
 from scoring.games.twin import TwinGame
 from scoring.manifest import plain
-from scoring.scoring_explainers import KernelScoringExplainer
 from tests import oracles
 
 FEW, MANY = 5, 14  # features: all coalitions, and a sample of them

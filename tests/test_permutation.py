@@ -7,9 +7,7 @@ import pytest
 from sklearn import linear_model, metrics
 from sklearn.inspection import permutation_importance
 
-from scoring.errors import ModelError, ParameterError
-from scoring.explainers import PFIExplainer
-from scoring.scoring_explainers import KernelScoringExplainer
+from scoring import KernelScoringExplainer, ModelError, ParameterError, PFIExplainer
 
 
 @pytest.fixture(scope="module")

@@ -12,14 +12,20 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from scoring.artifact import load, save
-from scoring.errors import ModelError, ParameterError, RowsError
-from scoring.explainers import ModelTask, TabularExplainer
+from scoring import (
+    KernelScoringExplainer,
+    ModelError,
+    ParameterError,
+    RowsError,
+    TabularExplainer,
+    load,
+    save,
+)
+from scoring.explainers import ModelTask
 from scoring.games.choose import game_of
 from scoring.games.columns import ColumnsGame
 from scoring.games.masked import MaskedGame
 from scoring.games.twin import TwinGame
-from scoring.scoring_explainers import KernelScoringExplainer
 from tests import oracles
 from tests.tables import raw_values, small
 

@@ -9,14 +9,13 @@ import pytest
 from sklearn import svm
 from sklearn.kernel_ridge import KernelRidge
 
-from scoring.artifact import load, read_manifest, save
+from scoring import KernelScoringExplainer, TabularExplainer, load, save
+from scoring.artifact import read_manifest
 from scoring.distillation import measure
-from scoring.explainers import TabularExplainer
 from scoring.games.coupling import coupled_probabilities
 from scoring.games.expansion import Expansion
 from scoring.games.masked import MaskedGame
 from scoring.games.twin import TwinGame
-from scoring.scoring_explainers import KernelScoringExplainer
 from tests import oracles
 
 MACHINES = [

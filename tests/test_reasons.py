@@ -7,14 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from scoring import verify
-from scoring.artifact import load, read_manifest, save
+from scoring import KernelScoringExplainer, ParameterError, TabularExplainer, load, save, verify
+from scoring.artifact import read_manifest
 from scoring.distillation import measure
-from scoring.errors import ParameterError
-from scoring.explainers import TabularExplainer
 from scoring.forms.refused import Unsound
 from scoring.reasons import ReasonCodes, reason_codes_of
-from scoring.scoring_explainers import KernelScoringExplainer
 from service.scorer import Scorer
 from tests.saved import rows
 from tests.service.serving import served

@@ -12,13 +12,18 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.linear_model import LinearRegression
 
-from scoring import reference
-from scoring.artifact import load, read_manifest, save
-from scoring.errors import ArtifactCorrupt, ParameterError
-from scoring.explainers import TabularExplainer
+from scoring import (
+    ArtifactCorrupt,
+    KernelScoringExplainer,
+    ParameterError,
+    TabularExplainer,
+    load,
+    reference,
+    save,
+)
+from scoring.artifact import read_manifest
 from scoring.forms.refused import Unsound
 from scoring.reference import N_BINS, ROWS_A_BIN, check, reference_of
-from scoring.scoring_explainers import KernelScoringExplainer
 from tests.saved import change_array
 
 rng = np.random.default_rng(3)

@@ -8,11 +8,9 @@ import numpy as np
 import pytest
 from sklearn import ensemble, linear_model
 
-from scoring.artifact import load, save
+from scoring import KernelScoringExplainer, TabularExplainer, TreeScoringExplainer, load, save
 from scoring.distillation import structure
 from scoring.distillation.rounding import agreement
-from scoring.explainers import TabularExplainer
-from scoring.scoring_explainers import KernelScoringExplainer, TreeScoringExplainer
 from scoring.trees.forest import Forest
 from scoring.trees.game import tree_game
 from scoring.trees.read import forest_in

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scoring.errors import ParameterError, RowsError
+from scoring import ParameterError, RowsError
 from scoring.feature import Feature
 from scoring.schema import FeatureSchema, infer_for
 from scoring.table import to_array, to_frame

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scoring import coalitions, kriging, solve
-from scoring.errors import ParameterError
+from scoring import ParameterError, coalitions, kriging, solve
 from tests import oracles
 
 

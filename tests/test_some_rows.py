@@ -8,12 +8,9 @@ from sklearn.datasets import load_breast_cancer
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.naive_bayes import GaussianNB
 
-from scoring.artifact import load, save
-from scoring.errors import ModelError
+from scoring import KernelScoringExplainer, ModelError, TabularExplainer, load, save
 from scoring.exact import Exact
-from scoring.explainers import TabularExplainer
 from scoring.kernel import Kernel
-from scoring.scoring_explainers import KernelScoringExplainer
 
 DATA = load_breast_cancer()
 X = DATA.data[:, :14]

@@ -12,12 +12,18 @@ from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC
 
-from scoring.artifact import load, read_manifest, save
+from scoring import (
+    ArtifactCorrupt,
+    KernelScoringExplainer,
+    LinearExplainableModel,
+    MimicExplainer,
+    ParameterError,
+    TabularExplainer,
+    load,
+    save,
+)
+from scoring.artifact import read_manifest
 from scoring.distillation import measure
-from scoring.errors import ArtifactCorrupt, ParameterError
-from scoring.explainers import MimicExplainer, TabularExplainer
-from scoring.scoring_explainers import KernelScoringExplainer
-from scoring.surrogates import LinearExplainableModel
 from tests import oracles
 
 X, LABELS = load_wine(return_X_y=True)

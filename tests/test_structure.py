@@ -23,16 +23,19 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 
-from scoring.artifact import load, read_manifest, save
-from scoring.encoding import encoding_of
-from scoring.errors import ModelError, ParameterError
-from scoring.explainers import TabularExplainer
-from scoring.predictor import OutputSpace
-from scoring.scoring_explainers import (
+from scoring import (
     KernelScoringExplainer,
     LinearScoringExplainer,
+    ModelError,
+    ParameterError,
+    TabularExplainer,
     TreeScoringExplainer,
+    load,
+    save,
 )
+from scoring.artifact import read_manifest
+from scoring.encoding import encoding_of
+from scoring.predictor import OutputSpace
 from tests import oracles
 
 

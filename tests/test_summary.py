@@ -7,13 +7,11 @@ import pytest
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
+from scoring import KernelScoringExplainer, LinearExplainableModel, MimicExplainer, TabularExplainer
 from scoring.background import Background, drawn, whole
 from scoring.distillation import summary
-from scoring.explainers import MimicExplainer, TabularExplainer
 from scoring.games.columns import ColumnsGame
 from scoring.games.masked import MaskedGame
-from scoring.scoring_explainers import KernelScoringExplainer
-from scoring.surrogates import LinearExplainableModel
 from tests import oracles
 
 N_ROWS, N_FEATURES = 300, 5

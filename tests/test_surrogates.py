@@ -8,15 +8,16 @@ import numpy as np
 import pytest
 from sklearn import linear_model
 
-from scoring.errors import ParameterError, RowsError
-from scoring.explainers import (
+from scoring import (
     DecisionTreeExplainableModel,
+    KernelScoringExplainer,
     LGBMExplainableModel,
     LinearExplainableModel,
     MimicExplainer,
+    ParameterError,
+    RowsError,
     SGDExplainableModel,
 )
-from scoring.scoring_explainers import KernelScoringExplainer
 from scoring.surrogates import trees
 from scoring.trees.forest import Forest
 from tests import oracles

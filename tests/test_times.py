@@ -13,9 +13,15 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from scoring import KernelScoringExplainer, TabularExplainer
-from scoring.artifact import artifact_sha256, load, save
-from scoring.errors import ParameterError, RowsError
+from scoring import (
+    KernelScoringExplainer,
+    ParameterError,
+    RowsError,
+    TabularExplainer,
+    artifact_sha256,
+    load,
+    save,
+)
 from scoring.schema import FeatureSchema, infer_for
 from scoring.table import to_frame
 from scoring.times import time_unit

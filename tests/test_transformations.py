@@ -25,9 +25,7 @@ from sklearn.preprocessing import (
     TargetEncoder,
 )
 
-from scoring.errors import ModelError, ParameterError
-from scoring.explainers import TabularExplainer
-from scoring.scoring_explainers import KernelScoringExplainer
+from scoring import KernelScoringExplainer, ModelError, ParameterError, TabularExplainer
 from scoring.transformations import with_transformations
 from tests import oracles
 from tests.tables import raw_values, small
@@ -227,7 +225,7 @@ def test_global_is_the_mean_of_local_in_both_views(get_raw):
 
 @pytest.mark.parametrize("name", ["sparse", "principal components", "two steps", "pandas"])
 def test_a_scoring_explainer_explains_columns_where_asked_to(name, tmp_path):
-    from scoring.artifact import load, save
+    from scoring import load, save
 
     x, head, model = fitted(name)
     explainer = TabularExplainer(

@@ -9,9 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.subjects import named
-from scoring.artifact import save
-from scoring.explainers import TabularExplainer
-from scoring.scoring_explainers import KernelScoringExplainer
+from scoring import KernelScoringExplainer, TabularExplainer, save
 
 N_BODIES = 500
 COALITIONS = 2108  # of shap's default for 30 features, and ours

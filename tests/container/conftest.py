@@ -7,7 +7,7 @@ import warnings
 
 import pytest
 
-from scoring.artifact import save
+from scoring import save
 from tests.container import own
 from tests.container.build import builder
 from tests.container.engine import ROOT, Engine, found

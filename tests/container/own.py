@@ -10,9 +10,7 @@ import zipfile
 
 import pandas as pd
 
-from scoring.artifact import save
-from scoring.explainers.tabular import TabularExplainer
-from scoring.scoring_explainers import KernelScoringExplainer
+from scoring import KernelScoringExplainer, TabularExplainer, save
 from tests.container.engine import ROOT
 from tests.saved import in_a_file, rows
 

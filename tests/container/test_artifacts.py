@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scoring.artifact import artifact_sha256
+from scoring import artifact_sha256
 from tests.container.engine import HARDENED, ROOT
 from tests.container.test_serving import smoke
 

@@ -52,7 +52,7 @@ def test_an_artifact_that_needs_an_extra(engine, image, skops, boosted):
 
 
 def test_a_pickle_that_needs_more_than_extras(engine, image, pickled):
-    from scoring.artifact import artifact_sha256
+    from scoring import artifact_sha256
 
     pin = ("--env", f"SHAPSERVE_EXPECT_SHA256={artifact_sha256(pickled)}")
     told = line(engine.ends(image, *mounted(pickled), *pin))

@@ -10,11 +10,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scoring.artifact import load, read_manifest, save
+from scoring import (
+    ArtifactUnsupported,
+    KernelScoringExplainer,
+    ModelError,
+    ParameterError,
+    TabularExplainer,
+    load,
+    save,
+)
+from scoring.artifact import read_manifest
 from scoring.distillation.probe import mixed_rows
-from scoring.errors import ArtifactUnsupported, ModelError, ParameterError
-from scoring.explainers import TabularExplainer, deep_shap
-from scoring.scoring_explainers import KernelScoringExplainer
+from scoring.explainers import deep_shap
 from tests import oracles, saved
 
 torch = pytest.importorskip("torch", reason="an extra: make deep has it")

@@ -8,9 +8,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from scoring.artifact import save
-from scoring.explainers import TabularExplainer
-from scoring.scoring_explainers import TreeScoringExplainer
+from scoring import TabularExplainer, TreeScoringExplainer, save
 from tests.e2e.cluster import ROOT, run
 
 IMAGE = "localhost/shapserve-e2e"

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from scoring.artifact import artifact_sha256
+from scoring import artifact_sha256
 from tests.e2e.cluster import (
     PODS,
     ROOT,

@@ -14,7 +14,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
-from scoring.explainers import TabularExplainer
+from scoring import TabularExplainer
 from scoring.features import engineering_of
 from scoring.forms import order
 from scoring.forms.crossings import crossing_rows, thresholds_of

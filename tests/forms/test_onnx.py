@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression, Ridge
 
+from scoring import ArtifactError, ArtifactUnsupported, OnnxModel, ParameterError
 from scoring.background import whole
-from scoring.errors import ArtifactError, ArtifactUnsupported, ParameterError
 from scoring.forms import order
-from scoring.forms.onnx import OnnxModel
 from scoring.machine import usable_cpus
 from scoring.predictor import adapt
 from scoring.schema import FeatureSchema
@@ -97,7 +96,7 @@ def test_a_network_without_labels_takes_those_it_is_given(tmp_path, n_outputs):
 
 
 def test_an_onnx_file_for_other_rows_says_so(tmp_path):
-    from scoring.errors import ModelError
+    from scoring import ModelError
 
     (tmp_path / "net.onnx").write_bytes(network(1)[0])
     own = OnnxModel.open(tmp_path / "net.onnx")

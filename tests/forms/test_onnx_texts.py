@@ -10,13 +10,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
-from scoring.artifact import load, save
-from scoring.explainers import TabularExplainer
+from scoring import KernelScoringExplainer, OnnxModel, TabularExplainer, load, save
 from scoring.forms import onnx, order
-from scoring.forms.onnx import OnnxModel
 from scoring.forms.refused import FormRefused
 from scoring.predictor import OutputSpace
-from scoring.scoring_explainers import KernelScoringExplainer
 from tests.saved import manifest_of
 
 

@@ -27,8 +27,8 @@ from sklearn.preprocessing import SplineTransformer
 from sklearn.svm import SVC, SVR, LinearSVC
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
+from scoring import ArtifactError, ArtifactUnsupported, ArtifactUntrusted
 from scoring.background import whole
-from scoring.errors import ArtifactError, ArtifactUnsupported, ArtifactUntrusted
 from scoring.forms import edges, onnx_export, order, pickled, skops
 from scoring.predictor import adapt
 from scoring.schema import FeatureSchema

@@ -10,7 +10,7 @@ from sklearn.ensemble import (
 from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 
-from scoring.errors import ArtifactUntrusted
+from scoring import ArtifactUntrusted
 from scoring.forms import skops
 from scoring.forms.refused import Unsound
 from tests.forms.fitted import VALUES, X, Y

@@ -14,10 +14,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from scoring.artifact import artifact_sha256, load, read_manifest, save
-from scoring.errors import ArtifactCorrupt, RowsError, ShapserveError
-from scoring.explainers.tabular import TabularExplainer
-from scoring.scoring_explainers import KernelScoringExplainer
+from scoring import (
+    ArtifactCorrupt,
+    KernelScoringExplainer,
+    RowsError,
+    ShapserveError,
+    TabularExplainer,
+    artifact_sha256,
+    load,
+    save,
+)
+from scoring.artifact import read_manifest
 from scoring.table import to_frame
 from tests.fuzz.blame import blamed, cell_of, transformers
 from tests.fuzz.cases import Case, case_of

@@ -21,15 +21,14 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 
-from scoring.artifact import load, read_manifest, save
+from scoring import KernelScoringExplainer, TabularExplainer, load, save
+from scoring.artifact import read_manifest
 from scoring.distillation import measure
-from scoring.explainers import TabularExplainer
 from scoring.games.coupling import Coupled, coupled_probabilities
 from scoring.games.expansion import Expansion
 from scoring.games.layers import Layers
 from scoring.games.masked import MaskedGame
 from scoring.games.twin import TwinGame
-from scoring.scoring_explainers import KernelScoringExplainer
 from tests import oracles
 
 N = 6

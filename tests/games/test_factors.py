@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.svm import SVC
 
-from scoring.explainers import TabularExplainer
+from scoring import TabularExplainer
 from scoring.games import layered, precision, rbf
 from scoring.games.factors import Factors, Forms, Memory
 from scoring.games.game import even_blocks, players_of

@@ -11,14 +11,11 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
-from scoring.artifact import load, save
-from scoring.errors import ArtifactCorrupt
-from scoring.explainers import TabularExplainer
+from scoring import ArtifactCorrupt, KernelScoringExplainer, TabularExplainer, load, save
 from scoring.games import layered, precision
 from scoring.games.layers import Layers, layers_of
 from scoring.games.masked import MaskedGame
 from scoring.games.twin import Twin, TwinGame
-from scoring.scoring_explainers import KernelScoringExplainer
 from scoring.unpickle import CLASSES
 
 ACTIVATIONS = ["identity", "logistic", "tanh", "relu"]

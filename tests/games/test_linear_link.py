@@ -12,16 +12,19 @@ from sklearn import linear_model
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.svm import LinearSVC, LinearSVR
 
-from scoring import verify_exact
-from scoring.artifact import load, save
+from scoring import (
+    ArtifactCorrupt,
+    KernelScoringExplainer,
+    TabularExplainer,
+    load,
+    save,
+    verify_exact,
+)
 from scoring.distillation.measure import relative_rms
-from scoring.errors import ArtifactCorrupt
-from scoring.explainers import TabularExplainer
 from scoring.games import sines
 from scoring.games.additive import additive_of
 from scoring.games.linear import linear_game
 from scoring.games.link import LinkGame, link_game, linked
-from scoring.scoring_explainers import KernelScoringExplainer
 from tests import oracles
 
 ROOM = 2**28

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
-from scoring.explainers import TabularExplainer
+from scoring import TabularExplainer
 from scoring.games.link import link_game
 from scoring.games.saturated import cut_down
 from tests import oracles

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sklearn import ensemble, tree
 from sklearn.datasets import make_classification
 
-from scoring.explainers import TabularExplainer
+from scoring import TabularExplainer
 from scoring.games import tree_margins, tree_plan
 from scoring.games.masked import MaskedGame
 from scoring.games.tree_scores import PAIRS, TreeScores, tree_scores_of

@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-from scoring.artifact import load, save
-from scoring.errors import ArtifactCorrupt
+from scoring import ArtifactCorrupt, load, save
 from tests import saved
 from tests.malice.skops_files import edit_skops, first, nodes_of
 

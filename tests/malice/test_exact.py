@@ -8,11 +8,8 @@ import numpy as np
 import pytest
 from sklearn import ensemble, linear_model, svm
 
-from scoring.artifact import load, save
-from scoring.errors import ArtifactCorrupt
-from scoring.explainers import TabularExplainer
+from scoring import ArtifactCorrupt, KernelScoringExplainer, TabularExplainer, load, save
 from scoring.predictor import OutputSpace
-from scoring.scoring_explainers import KernelScoringExplainer
 from tests import saved
 
 MODELS: dict[str, tuple[Any, OutputSpace]] = {

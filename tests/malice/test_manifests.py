@@ -7,9 +7,9 @@ import sys
 import numpy as np
 import pytest
 
+from scoring import ArtifactCorrupt, ArtifactMissing, ArtifactUntrusted, artifact_sha256, load, save
 from scoring.arrays import npy_array
-from scoring.artifact import artifact_sha256, load, read_manifest, save
-from scoring.errors import ArtifactCorrupt, ArtifactMissing, ArtifactUntrusted
+from scoring.artifact import read_manifest
 from tests import saved
 from tests.malice.hostile import ARRAYS, touch
 from tests.saved import explainer, manifest_of, sign

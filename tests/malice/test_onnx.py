@@ -5,8 +5,7 @@ import os
 import numpy as np
 import pytest
 
-from scoring.artifact import load, save
-from scoring.errors import ArtifactCorrupt, ArtifactUntrusted
+from scoring import ArtifactCorrupt, ArtifactUntrusted, load, save
 from tests import saved
 from tests.saved import manifest_of, sign
 

@@ -12,10 +12,14 @@ from typing import get_type_hints
 import numpy as np
 import pytest
 
-from scoring import unpickle
-from scoring.artifact import load
-from scoring.errors import ArtifactCorrupt, ArtifactError, ArtifactUntrusted
-from scoring.scoring_explainers import KernelScoringExplainer
+from scoring import (
+    ArtifactCorrupt,
+    ArtifactError,
+    ArtifactUntrusted,
+    KernelScoringExplainer,
+    load,
+    unpickle,
+)
 from scoring.unpickle import CLASSES
 from tests.malice.hostile import PICKLE, Call, touch
 from tests.saved import sign

@@ -8,8 +8,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from scoring.artifact import load
-from scoring.errors import ArtifactCorrupt, ArtifactUntrusted
+from scoring import ArtifactCorrupt, ArtifactUntrusted, load
 from tests import saved
 from tests.malice.hostile import ARRAYS
 from tests.malice.skops_files import edit_skops, nodes_of

@@ -11,13 +11,19 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
-from scoring import unpickle
-from scoring.artifact import load, save
-from scoring.errors import ArtifactCorrupt, ArtifactUntrusted, ParameterError, RowsError
-from scoring.explainers import TabularExplainer
+from scoring import (
+    ArtifactCorrupt,
+    ArtifactUntrusted,
+    KernelScoringExplainer,
+    ParameterError,
+    RowsError,
+    TabularExplainer,
+    load,
+    save,
+    unpickle,
+)
 from scoring.feature import Feature
 from scoring.forms import skops
-from scoring.scoring_explainers import KernelScoringExplainer
 from tests import saved
 
 HALF = "\ud800"

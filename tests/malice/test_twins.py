@@ -10,11 +10,9 @@ import pytest
 from lightgbm import LGBMClassifier
 from sklearn import calibration, ensemble, linear_model, neural_network, svm
 
-from scoring.artifact import load, read_manifest, save
+from scoring import ArtifactCorrupt, KernelScoringExplainer, TabularExplainer, load, save
+from scoring.artifact import read_manifest
 from scoring.distillation import measure
-from scoring.errors import ArtifactCorrupt
-from scoring.explainers import TabularExplainer
-from scoring.scoring_explainers import KernelScoringExplainer
 from tests import saved
 from tests.malice.test_exact import last
 

@@ -6,9 +6,7 @@ import tempfile
 
 import numpy as np
 
-from scoring.artifact import artifact_sha256, load, save
-from scoring.explainers.tabular import TabularExplainer
-from scoring.scoring_explainers import KernelScoringExplainer
+from scoring import KernelScoringExplainer, TabularExplainer, artifact_sha256, load, save
 
 rng = np.random.default_rng(3)
 X = rng.normal(size=(90, 3)).round(2)

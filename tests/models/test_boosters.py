@@ -7,9 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from scoring.artifact import artifact_sha256, load
-from scoring.errors import ParameterError
-from scoring.explainers.tabular import TabularExplainer
+from scoring import ParameterError, TabularExplainer, artifact_sha256, load
 from service.cli import run
 from tests.models.agreement import ROWS, X, agrees, explained, labelled, reloaded
 

@@ -27,7 +27,7 @@ from sklearn.model_selection import FixedThresholdClassifier, GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from scoring.errors import ParameterError
+from scoring import ParameterError
 from tests.models.agreement import ROWS, X, agrees, explained, labelled
 
 LOGISTIC = linear_model.LogisticRegression()

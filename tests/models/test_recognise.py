@@ -10,15 +10,17 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
-from scoring.errors import ArtifactUnsupported, ModelError, ParameterError
-from scoring.explainers import (
+from scoring import (
+    ArtifactUnsupported,
+    KernelScoringExplainer,
     LGBMExplainableModel,
     LinearExplainableModel,
     MimicExplainer,
+    ModelError,
+    ParameterError,
     PFIExplainer,
     TabularExplainer,
 )
-from scoring.scoring_explainers import KernelScoringExplainer
 from tests.models.agreement import ROWS, X, agrees, explained, labelled, reloaded
 
 THREE = labelled([0, 1, 2])

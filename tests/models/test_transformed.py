@@ -13,15 +13,17 @@ from sklearn.compose import ColumnTransformer
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from scoring.artifact import artifact_sha256, load, save
-from scoring.errors import ParameterError
-from scoring.explainers import (
+from scoring import (
+    KernelScoringExplainer,
     LinearExplainableModel,
     MimicExplainer,
+    ParameterError,
     PFIExplainer,
     TabularExplainer,
+    artifact_sha256,
+    load,
+    save,
 )
-from scoring.scoring_explainers import KernelScoringExplainer
 from tests import oracles
 from tests.models.agreement import X, labelled
 from tests.models.test_recognise import Keras, Probable, Wrapped

@@ -111,8 +111,7 @@ def of_arrays(tmp_path_factory):
     """An artifact of which nearly all is one array: the tables of many trees."""
     from lightgbm import LGBMClassifier
 
-    from scoring.explainers.tabular import TabularExplainer
-    from scoring.scoring_explainers import KernelScoringExplainer
+    from scoring import KernelScoringExplainer, TabularExplainer
 
     rng = np.random.default_rng(0)
     x = rng.normal(size=(4000, 12))

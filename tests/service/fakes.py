@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.explanation import LocalExplanation, Scored
+from scoring import LocalExplanation
+from scoring.explanation import Scored
 from scoring.feature import Feature
 from scoring.predictor import OutputSpace, Predictor
 from scoring.schema import FeatureSchema

@@ -11,8 +11,8 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from scoring.errors import RowsError
-from scoring.explanation import LocalExplanation, Scored
+from scoring import LocalExplanation, RowsError
+from scoring.explanation import Scored
 from scoring.table import Table
 from service import codec
 from service.codec.arrow_answer import BATCH_ROWS

@@ -16,8 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder, TargetEncoder
 
-from scoring import KernelScoringExplainer, TabularExplainer, load, save
-from scoring.artifact import artifact_sha256
+from scoring import KernelScoringExplainer, TabularExplainer, artifact_sha256, load, save
 from scoring.feature import Feature
 from scoring.schema import FeatureSchema
 from service import codec

@@ -10,7 +10,8 @@ import orjson
 import pytest
 from hypothesis import example, given, settings
 
-from scoring.errors import RowsError, Violation
+from scoring import RowsError
+from scoring.errors import Violation
 from scoring.feature import Feature
 from scoring.schema import FeatureSchema
 from service import codec

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scoring.errors import RowsError
+from scoring import RowsError
 from service import codec
 from service.errors import Refusal
 from tests.service.fakes import ROWS, SCHEMA

@@ -9,10 +9,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from scoring import artifact
-from scoring.explainers import TabularExplainer
+from scoring import KernelScoringExplainer, TabularExplainer, artifact
 from scoring.reference import reference_of
-from scoring.scoring_explainers import KernelScoringExplainer
 from service import drift
 from service.drift import FEWEST_ROWS, HALF_LIFE, Drift, readings
 from service.drift_metrics import DriftCollector

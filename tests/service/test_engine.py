@@ -192,8 +192,7 @@ def artifacts(tmp_path_factory):
     from sklearn.preprocessing import StandardScaler
     from sklearn.svm import SVR
 
-    from scoring.explainers import TabularExplainer
-    from scoring.scoring_explainers import KernelScoringExplainer
+    from scoring import KernelScoringExplainer, TabularExplainer
 
     x, y = load_breast_cancer(return_X_y=True)
     x = x[:, :16]
@@ -250,8 +249,7 @@ def walk(tmp_path_factory):
     """Of trees that predict and explain in one walk."""
     from sklearn.ensemble import RandomForestClassifier
 
-    from scoring.explainers import TabularExplainer
-    from scoring.scoring_explainers import TreeScoringExplainer
+    from scoring import TabularExplainer, TreeScoringExplainer
 
     x = np.random.default_rng(0).normal(size=(200, 4))
     model = RandomForestClassifier(10, max_depth=3, random_state=0).fit(x, x[:, 0] > 0)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scoring.errors import RowsError
+from scoring import RowsError
 from service.codec.kserve_v1 import read_instances
 from service.codec.mlflow import read_invocation
 from service.codec.open_inference import labels_of, read_infer, to_infer

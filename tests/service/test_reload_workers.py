@@ -11,9 +11,7 @@ import httpx
 import numpy as np
 import pytest
 
-from scoring import artifact
-from scoring.explainers.tabular import TabularExplainer
-from scoring.scoring_explainers import KernelScoringExplainer
+from scoring import KernelScoringExplainer, TabularExplainer, artifact
 from service.keys import new_key
 from tests.service.commands import serving
 from tests.service.test_cli_workers import LONG, processes, pss, workers

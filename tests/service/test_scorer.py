@@ -6,8 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from scoring import artifact
-from scoring.errors import ModelError, ParameterError
+from scoring import ModelError, ParameterError, artifact
 from service.scorer import load_scorers
 from service.settings import Source
 from tests.service.fakes import RAISE, FakeExplainer, FakeModel

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from scoring.explanation import LocalExplanation, Scored
+from scoring import LocalExplanation
+from scoring.explanation import Scored
 from service.codec.shown import shown
 from service.options import Options
 

@@ -7,9 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from scoring.artifact import artifact_sha256, load, read_manifest, save
-from scoring.explainers.tabular import TabularExplainer
-from scoring.scoring_explainers import KernelScoringExplainer
+from scoring import KernelScoringExplainer, TabularExplainer, artifact_sha256, load, save
+from scoring.artifact import read_manifest
 from service.scorer import Scorer
 from service.settings import Settings
 from tests.service.serving import served, unexpected

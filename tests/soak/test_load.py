@@ -10,7 +10,7 @@ import numpy as np
 import psutil
 import pytest
 
-from scoring.artifact import load
+from scoring import load
 from tests.service.commands import serving
 from tests.service.serving import unexpected
 

@@ -7,10 +7,7 @@ import pytest
 from scipy import sparse
 from sklearn import ensemble
 
-from scoring.artifact import load, save
-from scoring.errors import ParameterError
-from scoring.explainers import TabularExplainer
-from scoring.scoring_explainers import KernelScoringExplainer
+from scoring import KernelScoringExplainer, ParameterError, TabularExplainer, load, save
 from scoring.trees.game import TreeGame
 from scoring.trees.paths import Paths
 from scoring.trees.read import forest_in

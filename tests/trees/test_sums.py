@@ -11,10 +11,15 @@ import numpy as np
 import pytest
 from sklearn import dummy, ensemble, linear_model, tree
 
-from scoring.artifact import artifact_sha256, load, read_manifest, save
-from scoring.errors import ArtifactCorrupt
-from scoring.explainers import TabularExplainer
-from scoring.scoring_explainers import KernelScoringExplainer
+from scoring import (
+    ArtifactCorrupt,
+    KernelScoringExplainer,
+    TabularExplainer,
+    artifact_sha256,
+    load,
+    save,
+)
+from scoring.artifact import read_manifest
 from scoring.trees.forest import Forest
 from scoring.trees.game import TreeGame
 from scoring.trees.read import forest_in, why_not

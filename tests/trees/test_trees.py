@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import ensemble, tree
 
-from scoring.errors import ModelError
+from scoring import ModelError
 from scoring.trees.forest import Forest
 from scoring.trees.game import TreeGame, tree_game
 from scoring.trees.read import forest_in

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scoring.artifact import artifact_sha256
+from scoring import artifact_sha256
 from service.fetch.fetch import fetch
 from tests.saved import saved
 from tests.service.fetch.web import served

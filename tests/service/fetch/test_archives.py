@@ -10,7 +10,7 @@ import zipfile
 
 import pytest
 
-from scoring.artifact import artifact_sha256
+from scoring import artifact_sha256
 from service.fetch.refused import CannotFetch
 from tests.service.fetch.conftest import contents
 

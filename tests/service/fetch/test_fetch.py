@@ -9,8 +9,7 @@ import socket
 
 import pytest
 
-from scoring.artifact import artifact_sha256, load
-from scoring.errors import ArtifactError, ArtifactUntrusted
+from scoring import ArtifactError, ArtifactUntrusted, artifact_sha256, load
 from service.cli import run
 from service.fetch.fetch import fetch
 from service.fetch.refused import CannotFetch

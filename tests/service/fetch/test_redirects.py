@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from yarl import URL
 
-from scoring.artifact import artifact_sha256
+from scoring import artifact_sha256
 from service.fetch.refused import CannotFetch
 from service.fetch.web import _is_same_place
 from tests.service.fetch.web import served

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 import fsspec
 import pytest
 
-from scoring.artifact import artifact_sha256
+from scoring import artifact_sha256
 from service.fetch.refused import CannotFetch
 from tests.service.fetch.conftest import contents
 from tests.service.fetch.web import Web, served
