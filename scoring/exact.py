@@ -19,6 +19,12 @@ from scoring.trees.game import TreeGame
 
 __all__ = ["Exact", "Game"]
 
+ADDS_UP = 1e-6
+"""How far base value and values may miss an output, as a share of the larger of both."""
+
+SERIES = 10
+"""How many times the measured error of a series any value may be off."""
+
 Game = TreeGame | LinearGame | LinkGame | RbfExactGame
 
 
@@ -76,8 +82,12 @@ class Exact:
         return engineered(halves[0], predictor.schema, rows)
 
     def values(self, rows: Table, predictor: Predictor, block_bytes: int) -> NDArray[np.float64]:
-        """Explain rows; float64 (n_rows, n_players, n_outputs)."""
-        return self.game.values(self.columns(rows, predictor), block_bytes)
+        """Explain rows; float64 (n_rows, n_players, n_outputs), NaN for rows that are too far."""
+        columns = self.columns(rows, predictor)
+        values = self.game.values(columns, block_bytes)
+        if isinstance(self.game, (TreeGame, LinearGame)):  # which add up wherever a row is
+            return values
+        return self._added_up(values, self.game.outputs(columns))
 
     def outputs_and_values(
         self, rows: Table, predictor: Predictor, block_bytes: int
@@ -86,7 +96,21 @@ class Exact:
         columns = self.columns(rows, predictor)
         if isinstance(self.game, TreeGame):
             return self.game.outputs_and_values(columns, block_bytes)
-        return self.game.outputs(columns), self.game.values(columns, block_bytes)
+        outputs, values = self.game.outputs(columns), self.game.values(columns, block_bytes)
+        if isinstance(self.game, LinearGame):
+            return outputs, values
+        return outputs, self._added_up(values, outputs)
+
+    def _added_up(
+        self, values: NDArray[np.float64], outputs: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Values (n_rows, n_players, n_outputs), NaN for rows whose numbers rounding has eaten."""
+        with np.errstate(invalid="ignore"):
+            gap = np.abs(self.base_values + values.sum(axis=1) - outputs).max(axis=1, initial=0.0)
+        largest = np.maximum(np.abs(outputs), np.abs(self.base_values)).max(axis=1, initial=0.0)
+        allowed = ADDS_UP * largest + SERIES * self.error * values.shape[1]
+        lost = ~(gap <= allowed)
+        return np.where(lost[:, np.newaxis, np.newaxis], np.nan, values) if lost.any() else values
 
     @property
     def has_interactions(self) -> bool:

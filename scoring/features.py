@@ -139,7 +139,11 @@ def engineering_of(predictor: Predictor, examples: Table) -> Engineering | None:
         return None
     if raw.n_features * len(names) > LARGEST_MAP:
         return None
-    cut = Engineering(head, tail, raw, columns, read_lineage(head, raw, examples))
+    try:
+        lineage = read_lineage(head, raw, examples)
+    except Exception:  # noqa: BLE001 a part of a pipeline may refuse what the whole takes
+        return None
+    cut = Engineering(head, tail, raw, columns, lineage)
     return cut if _answers_alike(cut, predictor, examples) else None
 
 
@@ -168,9 +172,12 @@ def lineage_of_model(predictor: Predictor, examples: Table) -> Lineage | None:
     model = predictor.model
     if not isinstance(model, EstimatorModel):
         return None
-    rows = model.rows(_spread(examples))
     head, tail = split(model) or (None, model.estimator)
-    return model_lineage(head, last_step(tail), predictor.schema.features, rows)
+    try:
+        rows = model.rows(_spread(examples))
+        return model_lineage(head, last_step(tail), predictor.schema.features, rows)
+    except Exception:  # noqa: BLE001 a part of a pipeline may refuse what the whole takes
+        return None
 
 
 def open_texts(predictor: Predictor, examples: Table) -> tuple[str, ...]:

@@ -186,7 +186,8 @@ def test_numbers_are_limited_by_their_dtype_and_not_by_the_sample(dtype, tmp_pat
     explainer = loaded(model, x[:40], tmp_path / "a")
     ends = np.finfo(dtype) if dtype == "float32" else np.iinfo(dtype)
     feature = explainer.predictor.schema.features[0]
-    assert (feature.lowest, feature.limit) == (float(ends.min), float(ends.max))
+    assert feature.lowest <= float(ends.min)
+    assert feature.limit >= float(ends.max)
     extremes = np.array([8, ends.min, ends.max], dtype)
     rows = pd.DataFrame({"a": extremes, "b": [0.0, 1.0, -1.0]})
     np.testing.assert_array_equal(explainer.predict(rows), model.predict(rows))

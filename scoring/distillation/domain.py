@@ -28,7 +28,14 @@ __all__ = ["with_domain"]
 
 LARGEST = sys.float_info.max
 
-PRECISIONS = (LARGEST, float(np.finfo(np.float32).max), float(2**63 - 1024))
+
+def rounded_down(precision: type[np.floating[Any]]) -> float:
+    """The largest double that a smaller type of floats rounds to a number."""
+    most = np.finfo(precision).max
+    return float(np.nextafter(float(most) + float(np.spacing(most)) / 2, 0))
+
+
+PRECISIONS = (LARGEST, rounded_down(np.float32), float(2**63 - 1024))
 """The largest numbers in double and in single precision, and the largest double that a 64-bit
 integer holds: beyond one of them a model that works in that type refuses its rows."""
 
@@ -125,7 +132,23 @@ def _with_missing(features: Sequence[Feature], predictor: Predictor, rows: Table
     """Allow gaps where the model answers the first row with one by a finite number."""
     asker = _Asker(predictor.over(replace(predictor.schema, features=tuple(features))), rows)
     answers = asker.takes(range(len(features)), np.full(len(features), np.nan), finite=True)
+    for j, feature in enumerate(features):
+        if answers[j] and feature.is_open and feature.dtype == "object":
+            answers[j] = np.isnan(rows.codes[:, j]).any() or _markers_alike(asker, j)
     return [replace(f, allows_missing=bool(a)) for f, a in zip(features, answers, strict=True)]
+
+
+def _markers_alike(asker: _Asker, j: int) -> bool:
+    """Whether None and NaN are the same to a model that no row has shown either in a column."""
+    schema = asker.predictor.schema
+    turned = replace(schema.features[j], missing_none=not schema.features[j].missing_none)
+    features = (*schema.features[:j], turned, *schema.features[j + 1 :])
+    codes = asker.rows.codes[:1].copy()
+    codes[0, j] = np.nan
+    row = asker.rows.with_codes(codes)
+    one = _answer(asker.predictor, row)
+    other = _answer(asker.predictor.over(replace(schema, features=features)), row)
+    return one is not None and other is not None and bool((one == other).all())
 
 
 def _with_limits(features: Sequence[Feature], predictor: Predictor, rows: Table) -> list[Feature]:
@@ -222,7 +245,8 @@ def _dtype_limit(dtype: str, sign: int) -> float:
     if kind.kind in "iu":
         ends = np.iinfo(kind)
         return float(ends.max if sign > 0 else -int(ends.min))
-    return float(np.finfo(kind).max) if kind.kind == "f" else LARGEST
+    small = kind.kind == "f" and kind.itemsize < 8
+    return rounded_down(kind.type) if small else LARGEST
 
 
 def _answer(predictor: Predictor, rows: Table) -> NDArray[np.float64] | None:

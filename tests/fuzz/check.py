@@ -141,7 +141,7 @@ class _Check:
             table = self.loaded.predictor.schema.encode(one)
         except RowsError as error:
             self.outcome.n_refused += 1
-            if answers:
+            if answers and not self._is_unknown_gap(error):
                 rule = "; ".join(dict.fromkeys(v.rule for v in error.violations))
                 names = [v.column for v in error.violations]
                 self.outcome.add(Finding("refused row", rule, self._cells(one, names), row))
@@ -154,6 +154,19 @@ class _Check:
         if truth.refusals[row]:
             return self._check_refused(row, one, truth.refusals[row])
         return answers
+
+    def _is_unknown_gap(self, error: RowsError) -> bool:
+        """Whether a function of text is all that could tell which gap training had, None or NaN."""
+        if not all(each.rule == "must not be missing" for each in error.violations):
+            return False
+        features = {feature.name: feature for feature in self.loaded.predictor.schema.features}
+        return all(
+            features[each.column].is_open
+            and features[each.column].dtype == "object"
+            and not self.case.sample[each.column].isna().any()
+            for each in error.violations
+            if each.column is not None
+        )
 
     def _check_note(self, note: Any, one: Any, row: int) -> None:
         column = next(c for c in self.case.columns if c.name == note.column)
