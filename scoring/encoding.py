@@ -134,10 +134,19 @@ def encoding_of(cut: Engineering, examples: Table) -> Encoding | None:
     Returns
     -------
     None where a column depends on several features, is another function of a number, or one of open
-    text.
+    text, or where the transformer refuses a value that the schema allows.
     """
     if not cut.exclusive or not all(_is_known(cut, j) for j in range(cut.raw.n_features)):
         return None
+    try:
+        encoding = _asked_about(cut, examples)
+        return encoding if encoding is not None and _agrees(encoding, cut, examples) else None
+    except Exception:  # noqa: BLE001 whatever a transformer raises is its way of saying no
+        return None
+
+
+def _asked_about(cut: Engineering, examples: Table) -> Encoding | None:
+    """Make the encoding by asking for the columns of every category and of a few numbers."""
     features, owners = cut.raw.features, np.asarray(cut.owners, dtype=np.int64)
     n_columns = len(owners)
     lists: list[NDArray[np.float64]] = []
@@ -162,7 +171,7 @@ def encoding_of(cut: Engineering, examples: Table) -> Encoding | None:
         if feature.allows_missing:
             gaps[mine] = _asked(cut, examples, j, np.array([np.nan]))[0, mine]
     known = np.array([len(feature.categories) for feature in features], dtype=np.int64)
-    encoding = Encoding(
+    return Encoding(
         owners,
         _stacked(lists, int(known.max(initial=0))),
         list_of,
@@ -172,7 +181,6 @@ def encoding_of(cut: Engineering, examples: Table) -> Encoding | None:
         gaps,
         known,
     )
-    return encoding if _agrees(encoding, cut, examples) else None
 
 
 def _is_known(cut: Engineering, j: int) -> bool:

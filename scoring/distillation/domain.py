@@ -59,7 +59,7 @@ def with_domain(
     lineage = lineage_of_model(predictor, rows)
     features = [_with_lists(f, lineage, j) for j, f in enumerate(schema.features)]
     rows = _recoded(rows, features)
-    features = _with_missing(features, predictor, rows)
+    features = _with_missing(features, predictor, rows, lineage)
     features = _with_limits(features, predictor, rows)
     extended = replace(schema, features=tuple(features))
     return extended, Table(rows.codes, extended.code_tables)
@@ -128,27 +128,41 @@ def _recoded(rows: Table, features: Sequence[Feature]) -> Table:
     return Table(codes, tuple(feature.categories for feature in features))
 
 
-def _with_missing(features: Sequence[Feature], predictor: Predictor, rows: Table) -> list[Feature]:
+def _with_missing(
+    features: Sequence[Feature], predictor: Predictor, rows: Table, lineage: Lineage | None
+) -> list[Feature]:
     """Allow gaps where the model answers the first row with one by a finite number."""
     asker = _Asker(predictor.over(replace(predictor.schema, features=tuple(features))), rows)
     answers = asker.takes(range(len(features)), np.full(len(features), np.nan), finite=True)
-    for j, feature in enumerate(features):
-        if answers[j] and feature.is_open and feature.dtype == "object":
-            answers[j] = np.isnan(rows.codes[:, j]).any() or _markers_alike(asker, j)
-    return [replace(f, allows_missing=bool(a)) for f, a in zip(features, answers, strict=True)]
+    decided: set[int] = (
+        set() if lineage is None else {v.feature for v in lineage.vocabularies if v.gaps}
+    )
+    found = [replace(f, allows_missing=bool(a)) for f, a in zip(features, answers, strict=True)]
+    for j, feature in enumerate(found):
+        shown = j in decided or np.isnan(rows.codes[:, j]).any()
+        if feature.dtype == "object" and not shown:
+            found[j] = _with_either_marker(asker, feature, j)
+    return found
 
 
-def _markers_alike(asker: _Asker, j: int) -> bool:
-    """Whether None and NaN are the same to a model that no row has shown either in a column."""
-    schema = asker.predictor.schema
-    turned = replace(schema.features[j], missing_none=not schema.features[j].missing_none)
-    features = (*schema.features[:j], turned, *schema.features[j + 1 :])
+def _with_either_marker(asker: _Asker, feature: Feature, j: int) -> Feature:
+    """Find the marker of gaps, None or NaN, in a column that no row shows one in.
+
+    Where the model takes both and answers them differently, nobody knows, and gaps are refused.
+    """
+    turned = replace(feature, missing_none=not feature.missing_none, allows_missing=True)
+    features = asker.predictor.schema.features
+    over = replace(asker.predictor.schema, features=(*features[:j], turned, *features[j + 1 :]))
     codes = asker.rows.codes[:1].copy()
     codes[0, j] = np.nan
     row = asker.rows.with_codes(codes)
+    other = _answer(asker.predictor.over(over), row)
+    if other is None or not np.isfinite(other).all():
+        return feature
+    if not feature.allows_missing:
+        return turned
     one = _answer(asker.predictor, row)
-    other = _answer(asker.predictor.over(replace(schema, features=features)), row)
-    return one is not None and other is not None and bool((one == other).all())
+    return feature if np.array_equal(one, other) else replace(feature, allows_missing=False)
 
 
 def _with_limits(features: Sequence[Feature], predictor: Predictor, rows: Table) -> list[Feature]:

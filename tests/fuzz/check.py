@@ -156,13 +156,12 @@ class _Check:
         return answers
 
     def _is_unknown_gap(self, error: RowsError) -> bool:
-        """Whether a function of text is all that could tell which gap training had, None or NaN."""
+        """Whether nobody can tell which gap training had, None or NaN: the sample holds neither."""
         if not all(each.rule == "must not be missing" for each in error.violations):
             return False
         features = {feature.name: feature for feature in self.loaded.predictor.schema.features}
         return all(
-            features[each.column].is_open
-            and features[each.column].dtype == "object"
+            features[each.column].dtype == "object"
             and not self.case.sample[each.column].isna().any()
             for each in error.violations
             if each.column is not None

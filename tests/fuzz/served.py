@@ -73,6 +73,8 @@ def _records(rows: pd.DataFrame) -> list[dict[str, Any]]:
 def _plain(value: Any) -> Any:
     if value is None or pd.isna(value):
         return None
+    if isinstance(value, pd.Timestamp):
+        return value.isoformat()
     if isinstance(value, np.float32):
         return float(value)
     return value.item() if isinstance(value, np.generic) else value
