@@ -31,8 +31,9 @@ LARGEST = sys.float_info.max
 
 def rounded_down(precision: type[np.floating[Any]]) -> float:
     """The largest double that a smaller type of floats rounds to a number."""
-    most = np.finfo(precision).max
-    return float(np.nextafter(float(most) + float(np.spacing(most)) / 2, 0))
+    kind = np.finfo(precision)
+    half_a_place = 2.0 ** (kind.maxexp - kind.nmant - 2)
+    return float(np.nextafter(float(kind.max) + half_a_place, 0))
 
 
 PRECISIONS = (LARGEST, rounded_down(np.float32), float(2**63 - 1024))
