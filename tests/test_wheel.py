@@ -65,11 +65,15 @@ def away_from_the_sources(tmp_path):
     return {"cwd": tmp_path, "env": env}
 
 
-def test_the_wheel_holds_the_two_packages_and_nothing_else(wheel):
+def test_the_wheel_holds_the_three_packages_and_nothing_else(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.split("/")[0] for name in names}
-    assert {top for top in tops if not top.endswith(".dist-info")} == {"scoring", "service"}
-    assert {"scoring/py.typed", "service/py.typed"} <= set(names)
+    assert {top for top in tops if not top.endswith(".dist-info")} == {
+        "scoring",
+        "service",
+        "shapserve",
+    }
+    assert {"scoring/py.typed", "service/py.typed", "shapserve/py.typed"} <= set(names)
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
 
 

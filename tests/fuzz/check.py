@@ -185,10 +185,21 @@ class _Check:
             text = f"{first_line(error)} where the model raises {refusal}"
             self._blame("crash: refused row", text, one, row, lambda r: not self._model_answers(r))
             return False
-        if np.isfinite(answer.outputs).all():
+        if np.isfinite(answer.outputs).all() and not self._answers_other_gaps(one):
             text = f"the model raises {refusal}"
             self._blame("answered row", text, one, row, self._is_answered_and_refused)
         return False
+
+    def _answers_other_gaps(self, one: Any) -> bool:
+        """Whether the model answers the row with None for NaN: a gap is a gap in a request."""
+        if not self.case.is_frame:
+            return False
+        other = one.copy()
+        for name in one:
+            if one[name].dtype == object and one[name].isna().any():
+                turned = np.nan if one[name].iloc[0] is None else None
+                other[name] = pd.Series([turned], index=one.index, dtype=object)
+        return self._model_answers(other)
 
     def _cells(self, one: Any, names: list[str | None]) -> tuple[str, ...]:
         """The cells of some columns, which have other names where the table is an array."""

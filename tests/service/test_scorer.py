@@ -61,7 +61,7 @@ def test_a_model_that_cannot_answer_its_own_sample_is_found_at_start(directories
         raise ModelError("it cannot")
 
     directories["a"] = explainer(age=RAISE)
-    with pytest.raises(RuntimeError, match="convert"):
+    with pytest.raises(ModelError, match="RuntimeError: cannot convert"):
         load_scorers([source("a")])
     monkeypatch.setattr(FakeModel, "outputs", broken)
     with pytest.raises(ModelError):
