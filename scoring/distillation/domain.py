@@ -163,7 +163,8 @@ def _with_either_marker(asker: _Asker, feature: Feature, j: int) -> Feature:
     if not feature.allows_missing:
         return turned
     one = _answer(asker.predictor, row)
-    return feature if np.array_equal(one, other) else replace(feature, allows_missing=False)
+    alike = one is not None and np.array_equal(one, other)
+    return feature if alike else replace(feature, allows_missing=False)
 
 
 def _with_limits(features: Sequence[Feature], predictor: Predictor, rows: Table) -> list[Feature]:
