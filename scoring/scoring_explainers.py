@@ -37,7 +37,8 @@ class KernelScoringExplainer(Distilled):
         gap tells how far the two are apart.
     validation : rows that the fidelity report is measured on, best held-out ones; without them,
         rows mixed feature by feature from the training rows.
-    tolerance : largest relative RMS error allowed; without `n_coalitions` the smallest design that
+    tolerance : largest relative RMS error allowed, and largest additivity gap as a share of the
+        largest output; without `n_coalitions` the smallest design that
         keeps to it is chosen. Probabilities of a linear model, which are exact without it, take a
         series that is only as long as it has to be.
     strict : whether a missed tolerance raises; otherwise the report records it.

@@ -20,8 +20,10 @@ from sklearn.preprocessing import (
     TargetEncoder,
 )
 from sklearn.svm import SVC
+from xgboost import XGBRegressor
 
 from scoring import (
+    FidelityError,
     KernelScoringExplainer,
     LinearExplainableModel,
     MimicExplainer,
@@ -235,3 +237,15 @@ def test_native_categories_are_the_boosters(tmp_path):
         assert local.additivity_gap.max() < 1e-6
         rows = x[x["s"] == "z"][:6]
         np.testing.assert_allclose(local.outputs, model.predict_proba(rows), atol=1e-6)
+
+
+def test_a_tolerance_judges_the_additivity_gap_too():
+    x = np.random.default_rng(0).normal(size=(200, 3))
+    model = XGBRegressor(n_estimators=20, n_jobs=1).fit(x, 1e3 + x[:, 0])  # adds up in float32
+    explainer = TabularExplainer(model, x[:50])
+    with pytest.raises(FidelityError, match="above the tolerance"):
+        KernelScoringExplainer(explainer, tolerance=1e-12, reference_rows=0)
+    loose = KernelScoringExplainer(explainer, tolerance=1e-12, strict=False, reference_rows=0)
+    assert loose.report["within_tolerance"] is False
+    kept = KernelScoringExplainer(explainer, tolerance=1e-5, reference_rows=0)
+    assert kept.report["within_tolerance"] is True

@@ -221,7 +221,9 @@ def _exact(
         "background": view.carried,
         "base_values": served.base_values,
         "method": served.method,
-        "report": report_exact(view, served, validation, seed, tolerance, error),
+        "report": report_exact(
+            view, served, validation, seed, tolerance, error, strict=knobs["strict"]
+        ),
     }
 
 

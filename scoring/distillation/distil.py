@@ -18,7 +18,7 @@ from scoring.coalitions import ENUMERATED_FEATURES, default_coalitions
 from scoring.distillation.background_error import background_error
 from scoring.distillation.calibrate import calibrated
 from scoring.distillation.doubts import doubts
-from scoring.distillation.measure import Track, affordable, by_row, progress, relative_rms
+from scoring.distillation.measure import Track, affordable, by_row, missed, progress, relative_rms
 from scoring.distillation.probe import mixed_rows
 from scoring.errors import FidelityError, ModelError, ParameterError
 from scoring.explainers.view import View
@@ -85,11 +85,12 @@ def distil(
         values = trial.values_of(candidate)
         error = trial.error(values)
         tried.append({"n_coalitions": candidate.design.n_coalitions, "relative_rms_error": error})
-        within = tolerance is None or error <= tolerance
+        miss = trial.miss(candidate, values, error)
+        within = tolerance is None or miss <= tolerance
         if within or not sizes:
             break
     if not within and strict:
-        raise FidelityError(error, float(tolerance or 0), candidate.design.n_coalitions)
+        raise FidelityError(miss, float(tolerance or 0), candidate.design.n_coalitions)
 
     candidate = kernel.certified(candidate, trial.fitted, prefixes=True)
     return _distilled(trial, candidate, values, tried, tolerance)
@@ -127,8 +128,9 @@ def distil_against(
     candidate = first.over(trial.game)
     values = trial.values_of(candidate)
     error = trial.error(values)
-    if strict and tolerance is not None and not error <= tolerance:
-        raise FidelityError(error, tolerance, size, name)
+    miss = trial.miss(candidate, values, error)
+    if strict and tolerance is not None and not miss <= tolerance:
+        raise FidelityError(miss, tolerance, size, name)
     tried: list[dict[str, float]] = [{"n_coalitions": size, "relative_rms_error": error}]
     return _distilled(trial, candidate, values, tried, tolerance)
 
@@ -160,6 +162,10 @@ class _Trial:
         """The rows' values by a candidate."""
         label = f"measuring {candidate.design.n_coalitions} coalitions"
         return by_row(candidate, self.measured, self.outputs, self.track, label)
+
+    def miss(self, candidate: Kernel, values: NDArray[np.float64], error: float) -> float:
+        """What a tolerance judges: the error, or the additivity gap where that is larger."""
+        return max(error, missed(candidate.base_values, values, self.outputs))
 
     def error(self, values: NDArray[np.float64]) -> float:
         """The relative RMS error of values."""
@@ -215,7 +221,9 @@ def _distilled(
         "n_coalitions": candidate.design.n_coalitions,
         "relative_rms_error": error,
         "tolerance": tolerance,
-        "within_tolerance": None if tolerance is None else error <= tolerance,
+        "within_tolerance": None
+        if tolerance is None
+        else trial.miss(candidate, values, error) <= tolerance,
         "reference": _describe(trial.truth),
         "structure": doubts(view, game),
         "rows": {

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.distillation.measure import relative_rms
+from scoring.distillation.measure import missed, relative_rms
 from scoring.distillation.probe import mixed_rows
 from scoring.distillation.rounding import Agreement
 from scoring.distillation.structure import Structure
+from scoring.errors import FidelityError
 from scoring.explainers.view import ExactFull, Full, View
 from scoring.forms.edges import covering_rows
 from scoring.games.link import LinkGame
@@ -111,6 +112,8 @@ def report_exact(
     seed: int,
     tolerance: float | None,
     error: float = 0.0,
+    *,
+    strict: bool = True,
 ) -> dict[str, Any]:
     """Hold an exact game against the model on rows that it was not checked on.
 
@@ -118,16 +121,24 @@ def report_exact(
     ----------
     validation : held-out rows; without them, rows mixed from the initialization set.
     error : relative RMS error of a series that was cut short.
+
+    Raises
+    ------
+    FidelityError
+        The error or the additivity gap misses the tolerance, and `strict`.
     """
     rows, rows_from = _measured(view, served, validation, seed)
     outputs, values = view.predictor.outputs(rows), served.values(rows)
+    miss = max(error, missed(served.base_values, values, outputs))
+    if strict and tolerance is not None and not miss <= tolerance:
+        raise FidelityError(miss, tolerance, 0)
     gap = np.abs(served.base_values + values.sum(axis=1) - outputs).max()
     report: dict[str, Any] = {
         "method": served.method,
         "n_coalitions": 0,
         "relative_rms_error": error,
         "tolerance": tolerance,
-        "within_tolerance": None if tolerance is None else True,
+        "within_tolerance": None if tolerance is None else miss <= tolerance,
         "reference": "none is needed: the values are exact; the gap says whether they add up",
         "rows": {"from": rows_from, "measured": rows.n_rows, "fitted": 0},
         "additivity_gap": float(gap),

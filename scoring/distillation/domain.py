@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from scoring.feature import Feature
 from scoring.features import lineage_of_model
+from scoring.forms.edges import STRANGERS
 from scoring.lineage import Lineage, Vocabulary
 from scoring.predictor import Predictor
 from scoring.schema import FeatureSchema
@@ -60,6 +61,7 @@ def with_domain(
     lineage = lineage_of_model(predictor, rows)
     features = [_with_lists(f, lineage, j) for j, f in enumerate(schema.features)]
     rows = _recoded(rows, features)
+    features = _with_strangers(features, predictor, rows)
     features = _with_missing(features, predictor, rows, lineage)
     features = _with_limits(features, predictor, rows)
     extended = replace(schema, features=tuple(features))
@@ -127,6 +129,23 @@ def _recoded(rows: Table, features: Sequence[Feature]) -> Table:
         there = ~np.isnan(codes[:, j])
         codes[there, j] = place[codes[there, j].astype(np.intp)]
     return Table(codes, tuple(feature.categories for feature in features))
+
+
+def _with_strangers(
+    features: Sequence[Feature], predictor: Predictor, rows: Table
+) -> list[Feature]:
+    """Refuse strangers where the model refuses what its encoders all make of them."""
+    over = predictor.over(replace(predictor.schema, features=tuple(features)))
+    answer = list(features)
+    for j, feature in enumerate(features):
+        if feature.is_category and feature.allows_unseen and not feature.is_open:
+            known = list(rows.categories)
+            known[j] = (*feature.categories, *feature.others(STRANGERS))
+            codes = rows.codes[:1].copy()
+            codes[0, j] = len(feature.categories)
+            if len(known[j]) > codes[0, j] and _answer(over, Table(codes, tuple(known))) is None:
+                answer[j] = replace(feature, allows_unseen=False)
+    return answer
 
 
 def _with_missing(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scoring.kernel import Kernel
 from scoring.table import Table
 
-__all__ = ["Track", "affordable", "by_row", "progress", "relative_rms"]
+__all__ = ["Track", "affordable", "by_row", "missed", "progress", "relative_rms"]
 
 MEASURED_CALLS = 500_000
 """Masked rows that measuring may call the model on; slow models are measured on fewer rows."""
@@ -28,6 +28,16 @@ def relative_rms(
     if error <= noise:
         return 0.0
     return error / scale if scale > 0 else float("inf")
+
+
+def missed(
+    base_values: NDArray[np.float64], values: NDArray[np.float64], outputs: NDArray[np.float64]
+) -> float:
+    """Largest additivity gap of rows with finite numbers, as a share of the largest output."""
+    gap = np.abs(base_values + values.sum(axis=1) - outputs)
+    finite = np.isfinite(gap).all(axis=1)
+    largest = float(np.abs(outputs[finite]).max(initial=0.0))
+    return float(gap[finite].max(initial=0.0)) / largest if largest else 0.0
 
 
 def affordable(rows: Table, calls_a_row: int) -> Table:

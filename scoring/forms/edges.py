@@ -13,7 +13,7 @@ from scoring.forms.estimators import sklearn_trees
 from scoring.schema import FeatureSchema
 from scoring.table import Table
 
-__all__ = ["STRANGER", "covering_rows", "edge_rows", "held_out_rows", "threshold_rows"]
+__all__ = ["STRANGER", "STRANGERS", "covering_rows", "edge_rows", "held_out_rows", "threshold_rows"]
 
 CONTEXTS = 4
 """Background rows that each edge value is put into."""
