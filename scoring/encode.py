@@ -14,7 +14,7 @@ from scoring.errors import LISTED_VIOLATIONS, RowsError, Violation
 from scoring.feature import Category, Feature
 from scoring.times import iso_text, parsed_times
 
-__all__ = ["Violations", "encode_categories", "encode_numbers", "encode_times"]
+__all__ = ["WHOLE", "Violations", "encode_categories", "encode_numbers", "encode_times"]
 
 WHOLE = 2.0**53
 """Up to here a float is one whole number, and not one of several."""

@@ -27,7 +27,8 @@ class Feature:
 
     `dtype` is the pandas dtype that training had, `categories` the values that training is known to
     have held, and `missing_none` tells whether a missing object is None rather than NaN. Of a
-    pandas categorical, `category_dtype` and `ordered` are what training had.
+    pandas categorical, `category_dtype` and `ordered` are what training had; of a column of objects
+    that are numbers, `category_dtype` is int64 where whole ones are Python's integers.
     `allows_missing`, `allows_unseen`, and `limit` and `lowest`, the largest and the least number,
     are those of the model, found at distillation. An open category is one that no list is complete
     for: the model may be any function of the text. `allowed` are the numbers that a strict encoder

@@ -207,7 +207,9 @@ def _of_objects(name: str, column: Any) -> Feature:
         numbers = np.array([np.nan if _is_missing(v) else v for v in values], dtype=np.float64)
         as_objects = none or not isinstance(column, np.ndarray)  # or nothing is lost as float64
         dtype = dtype if as_objects else "float64"
-        return Feature(name, "number", dtype, missing_none=none, **_range(name, numbers))
+        whole = "int64" if dtype == "object" and int in types else ""  # 1 is not 1.0 to a text
+        found = _range(name, numbers)
+        return Feature(name, "number", dtype, missing_none=none, category_dtype=whole, **found)
     raise _unsupported(name, dtype, types)
 
 

@@ -65,11 +65,13 @@ class Lineage:
     columns : of the transformer's output, in order.
     vocabularies : of all encoders that read raw values.
     opened : features whose raw values something else reads, which may be any function of them.
+    exact : those of numbers among them that are not read as double precision has them.
     """
 
     columns: tuple[Column, ...]
     vocabularies: list[Vocabulary] = field(default_factory=list)
     opened: set[int] = field(default_factory=set)
+    exact: set[int] = field(default_factory=set)
 
     def sources(self, n_features: int) -> NDArray[np.bool_]:
         """Mark the features that a column may depend on; bool (n_features, n_columns)."""
@@ -92,7 +94,7 @@ def lineage_of(head: Any, features: Sequence[Feature], rows: Any) -> Lineage:
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # of encoders about categories that they then accept
         columns, _ = trace.through(head, start, rows)
-    return Lineage(tuple(columns), trace.vocabularies, trace.opened)
+    return Lineage(tuple(columns), trace.vocabularies, trace.opened, trace.exact)
 
 
 def model_lineage(head: Any, estimator: Any, features: Sequence[Feature], rows: Any) -> Lineage:
@@ -109,7 +111,7 @@ def model_lineage(head: Any, estimator: Any, features: Sequence[Feature], rows: 
         warnings.simplefilter("ignore")
         columns, rows = trace.through(head, columns, rows)
         _close(trace, estimator, columns, rows)
-    return Lineage(tuple(columns), trace.vocabularies, trace.opened)
+    return Lineage(tuple(columns), trace.vocabularies, trace.opened, trace.exact)
 
 
 def _close(trace: _Trace, estimator: Any, columns: Columns, rows: Any) -> None:
@@ -153,7 +155,7 @@ def _name(model: Any) -> str:
 
 def _vocabulary(feature: int, learnt: Any, *, strict: bool) -> Vocabulary:
     """Part an encoder's list into values and gaps."""
-    items = learnt.tolist() if hasattr(learnt, "tolist") else list(learnt)
+    items = [item.item() if isinstance(item, np.generic) else item for item in learnt]
     values = tuple(item for item in items if not is_gap(item))
     gaps = tuple(item for item in items if is_gap(item))
     return Vocabulary(feature, values, gaps, strict)
@@ -178,6 +180,7 @@ class _Trace:
         self.features = features
         self.vocabularies: list[Vocabulary] = []
         self.opened: set[int] = set()
+        self.exact: set[int] = set()
 
     def through(self, transformer: Any, columns: Columns, rows: Any) -> tuple[Columns, Any]:
         """Return a transformer's columns and its rows."""
@@ -198,6 +201,7 @@ class _Trace:
             del self.vocabularies[before[0] :]
             self.opened = before[1]
         self.open(columns)
+        self.exact |= {j for c in columns if c.form == Form.VALUE for j in c.sources}
         union = frozenset().union(*(column.sources for column in columns))
         return [Column(union, Form.OTHER)] * width, answer
 
@@ -231,6 +235,7 @@ class _Trace:
             return self.alone(column)
         [feature] = column.sources
         self.vocabularies.append(_vocabulary(feature, learnt, strict=strict))
+        self.exact.add(feature)
         return replace(column, form=Form.CODED if self.is_text(column) else Form.OTHER)
 
 

@@ -193,7 +193,9 @@ def _column(table: Table, j: int, feature: Feature) -> NDArray[Any]:
         return _integers(codes, limit) if limit and (codes == limit).any() else codes
     if feature.kind == "boolean":
         return _objects((False, True), codes, feature.missing)
-    numbers = codes.astype(object)
+    whole = feature.category_dtype == "int64"
+    listed = (int(code) if whole and code.is_integer() else code for code in codes.tolist())
+    numbers = np.array(list(listed), dtype=object)
     numbers[np.isnan(codes)] = feature.missing
     return numbers
 

@@ -20,6 +20,7 @@ from scoring.explanation import Scored
 from scoring.inference import Wanted
 from scoring.predictor import OutputSpace, Predictor
 from scoring.reference import Reference
+from scoring.refusals import answered
 from scoring.schema import FeatureSchema
 from scoring.table import Table
 from service.drift import Drift
@@ -34,6 +35,7 @@ __all__ = [
     "Scorer",
     "SharedScorers",
     "Table",
+    "answered",
     "load_scorer",
     "load_scorers",
     "nameless_file",

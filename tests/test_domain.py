@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from catboost import CatBoostClassifier
 from lightgbm import LGBMClassifier
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
@@ -27,6 +28,7 @@ from scoring import (
     KernelScoringExplainer,
     LinearExplainableModel,
     MimicExplainer,
+    ParameterError,
     PFIExplainer,
     RowsError,
     TabularExplainer,
@@ -249,3 +251,70 @@ def test_a_tolerance_judges_the_additivity_gap_too():
     assert loose.report["within_tolerance"] is False
     kept = KernelScoringExplainer(explainer, tolerance=1e-5, reference_rows=0)
     assert kept.report["within_tolerance"] is True
+
+
+def gappy(values, gap):
+    column = [gap if k % 7 == 0 else values[k % len(values)] for k in range(140)]
+    return pd.DataFrame({"s": pd.Series(column, dtype=object), "a": np.linspace(-1, 1, 140)})
+
+
+@pytest.mark.parametrize("gap", [None, np.nan], ids=["None", "NaN"])
+@pytest.mark.parametrize(
+    "values", [["u", "v"], [True, False], [1, 2, 3]], ids=["text", "flags", "numbers"]
+)
+def test_gaps_are_written_as_the_encoder_learnt_them(values, gap, tmp_path):
+    x = gappy(values, gap)
+    y = x["s"].isna().astype(int)
+    encode = make_column_transformer(
+        (OneHotEncoder(handle_unknown="ignore"), ["s"]), remainder="passthrough"
+    )
+    model = make_pipeline(encode, LogisticRegression()).fit(x, y)
+    explainer = loaded(model, x[x["s"].notna()][:30], tmp_path / "a")
+    np.testing.assert_array_equal(explainer.predict(x), model.predict(x))
+    assert (model.predict(x) == y).all()
+
+
+def test_an_encoder_that_learnt_both_gaps_is_refused():
+    x = gappy(["u", "v"], None)
+    x.loc[x.index % 11 == 5, "s"] = np.nan
+    encode = make_column_transformer((OneHotEncoder(), ["s"]), remainder="passthrough")
+    model = make_pipeline(encode, LogisticRegression()).fit(x, x["a"] > 0)
+    with pytest.raises(ParameterError, match="column 's' must write missing values in one way"):
+        TabularExplainer(model, x[x["s"].notna()][:30])
+
+
+def as_text(frame):
+    return frame.astype(str)
+
+
+def test_whole_numbers_among_objects_reach_the_model_as_they_are(tmp_path):
+    x = pd.DataFrame({"s": pd.Series([1, 2, 3] * 40, dtype=object), "a": np.linspace(-1, 1, 120)})
+    read = make_pipeline(FunctionTransformer(as_text), OneHotEncoder(handle_unknown="ignore"))
+    encode = make_column_transformer((read, ["s"]), remainder="passthrough")
+    model = make_pipeline(encode, LogisticRegression()).fit(x, x["s"].astype(int) == 2)
+    explainer = loaded(model, x[:30], tmp_path / "a")
+    np.testing.assert_array_equal(explainer.predict(x), model.predict(x))
+    assert explainer.explain_local(x[:9]).additivity_gap.max() < 1e-9
+
+
+def test_whole_numbers_that_no_double_holds_are_refused_where_they_are_read_exactly(tmp_path):
+    x = pd.DataFrame({"id": [2**53 + k % 3 for k in range(60)], "a": np.linspace(-1, 1, 60)})
+    encode = make_column_transformer(
+        (OneHotEncoder(handle_unknown="ignore"), ["id"]), remainder="passthrough"
+    )
+    model = make_pipeline(encode, LogisticRegression()).fit(x, x["id"] % 3 == 0)
+    with pytest.raises(ParameterError, match="column 'id' must hold whole numbers up to 2"):
+        TabularExplainer(model, x)
+    few = x.assign(id=x["id"] % 7)
+    explainer = loaded(model, few, tmp_path / "a")
+    with pytest.raises(RowsError, match="column 'id': must lie between"):
+        explainer.predict(x.assign(id=2**53 + 2))
+
+
+def test_catboost_gets_the_frame_that_it_was_fitted_to(tmp_path):
+    x = pd.DataFrame({"c": [1, 2, 3] * 40, "a": np.linspace(-1, 1, 120)})
+    model = CatBoostClassifier(
+        iterations=5, cat_features=["c"], verbose=0, allow_writing_files=False
+    ).fit(x, (x["c"] == 2).astype(int))
+    explainer = loaded(model, x[:30], tmp_path / "a")
+    np.testing.assert_array_equal(explainer.predict(x), model.predict(x))

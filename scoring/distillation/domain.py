@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from scoring.encode import WHOLE
+from scoring.errors import ParameterError
 from scoring.feature import Feature
 from scoring.features import lineage_of_model
 from scoring.forms.edges import STRANGERS
@@ -64,6 +66,7 @@ def with_domain(
     features = _with_strangers(features, predictor, rows)
     features = _with_missing(features, predictor, rows, lineage)
     features = _with_limits(features, predictor, rows)
+    features = [_without_rounding(f, lineage, rows, j) for j, f in enumerate(features)]
     extended = replace(schema, features=tuple(features))
     return extended, Table(rows.codes, extended.code_tables)
 
@@ -72,7 +75,8 @@ def _with_lists(feature: Feature, lineage: Lineage | None, j: int) -> Feature:
     """Take over what encoders learnt, and whether they take other values."""
     lists = [] if lineage is None else [v for v in lineage.vocabularies if v.feature == j]
     if not feature.is_category:
-        return replace(feature, allowed=_allowed_numbers(feature, lists))
+        allowed = _allowed_numbers(feature, lists)
+        return replace(feature, allowed=allowed, missing_none=_writes_none(feature, lists))
     learnt = {v: values for v in lists if (values := _like(feature, v)) is not None}
     is_open = lineage is None or j in lineage.opened or len(learnt) < len(lists) or not lists
     strict = [set(values) for v, values in learnt.items() if v.strict]
@@ -111,9 +115,18 @@ def _cast(value: Any, kind: type) -> Any:
 
 
 def _writes_none(feature: Feature, lists: Sequence[Vocabulary]) -> bool:
-    """Whether a missing category is None: as the encoders learnt it, where they did."""
+    """Whether a missing value is None: as the encoders learnt it, where they did.
+
+    Raises
+    ------
+    ParameterError
+        They learnt None and NaN, which are one gap in a request.
+    """
     gaps = {gap is None for learnt in lists for gap in learnt.gaps}
-    return gaps.pop() if len(gaps) == 1 else feature.missing_none
+    if len(gaps) > 1:
+        rule = "must write missing values in one way, and training wrote None and NaN"
+        raise ParameterError(f"column '{feature.name}'", rule, "Fit the model to one of them.")
+    return gaps.pop() if gaps else feature.missing_none
 
 
 def _recoded(rows: Table, features: Sequence[Feature]) -> Table:
@@ -129,6 +142,22 @@ def _recoded(rows: Table, features: Sequence[Feature]) -> Table:
         there = ~np.isnan(codes[:, j])
         codes[there, j] = place[codes[there, j].astype(np.intp)]
     return Table(codes, tuple(feature.categories for feature in features))
+
+
+def _without_rounding(feature: Feature, lineage: Lineage | None, rows: Table, j: int) -> Feature:
+    """Bound whole numbers that are read to the last digit by those that a double tells apart.
+
+    Raises
+    ------
+    ParameterError
+        The rows hold larger ones.
+    """
+    if feature.kind != "integer" or feature.is_time or not (lineage and j in lineage.exact):
+        return feature
+    if (np.abs(rows.codes[:, j]) > WHOLE).any():
+        rule = "must hold whole numbers up to 2**53, because they are read as categories or text"
+        raise ParameterError(f"column '{feature.name}'", rule, "Convert it to text.")
+    return replace(feature, lowest=max(feature.lowest, -WHOLE), limit=min(feature.limit, WHOLE))
 
 
 def _with_strangers(

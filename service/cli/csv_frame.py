@@ -66,6 +66,8 @@ def read_cells(path: Path) -> dict[str, Sequence[str]]:
         header, rows = csv_cells(body, max_rows=len(body))
     except Refusal as exc:
         raise click.ClickException(f"{path} cannot be read: {exc.message}") from exc
+    if len(header) == 1 and ";" in header[0]:
+        raise click.ClickException(f"{path} is separated by ';': write it with commas.")
     names = [name or f"Unnamed: {j}" for j, name in enumerate(header)]
     problems = [f"row {j} has {len(cells)} cells, and the header has {len(header)}"
                 for j, cells in enumerate(rows) if len(cells) != len(header)]  # fmt: skip

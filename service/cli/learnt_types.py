@@ -119,7 +119,7 @@ def _chosen(columns: Any, names: list[str]) -> list[str]:
 
 def _of_values(values: Any, by: str) -> Learnt:
     """The type of a list of categories."""
-    listed = np.asarray(values).tolist()
+    listed = [v.item() if isinstance(v, np.generic) else v for v in np.asarray(values).tolist()]
     none = any(value is None for value in listed)
     nan = any(isinstance(value, float) and np.isnan(value) for value in listed)
     known = tuple(v for v in listed if v is not None and not (isinstance(v, float) and np.isnan(v)))

@@ -57,6 +57,12 @@ def test_the_other_rows_are_answered(client):
     assert max(answer.json()["additivity_gap"]) < 1e-9
 
 
+def test_predictions_at_once_name_them(client):
+    answer = client.post("/score", json=rows("ab", ""), headers={"prefer": "respond-async"})
+    assert answer.status_code == 422
+    assert answer.json()["error"]["violations"] == [{"row": 1, "column": None, "rule": RULE}]
+
+
 @pytest.mark.parametrize(
     ("path", "body"),
     [
