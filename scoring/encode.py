@@ -115,6 +115,8 @@ def _number(feature: Feature, value: Any) -> tuple[float, str]:  # noqa: PLR0911
         return math.nan, "must be finite"
     if feature.kind == "integer" and number != math.floor(number):
         return math.nan, "must be a whole number"
+    if feature.limit == WHOLE and abs(number) > WHOLE:
+        return math.nan, "must lie within 2**53, beyond which no float tells whole numbers apart"
     if not feature.lowest <= number <= feature.limit:
         return math.nan, f"must lie between {feature.lowest:.4g} and {feature.limit:.4g}"
     if feature.allowed and number not in feature.allowed:

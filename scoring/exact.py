@@ -22,9 +22,6 @@ __all__ = ["Exact", "Game"]
 ADDS_UP = 1e-6
 """How far base value and values may miss an output, as a share of the larger of both."""
 
-SERIES = 10
-"""How many times the measured error of a series any value may be off."""
-
 Game = TreeGame | LinearGame | LinkGame | RbfExactGame
 
 
@@ -108,7 +105,8 @@ class Exact:
         with np.errstate(invalid="ignore"):
             gap = np.abs(self.base_values + values.sum(axis=1) - outputs).max(axis=1, initial=0.0)
         largest = np.maximum(np.abs(outputs), np.abs(self.base_values)).max(axis=1, initial=0.0)
-        allowed = ADDS_UP * largest + SERIES * self.error * values.shape[1]
+        each = self.game.precision if isinstance(self.game, LinkGame) else 0.0
+        allowed = ADDS_UP * largest + each * (values.shape[1] + 1)
         lost = ~(gap <= allowed)
         return np.where(lost[:, np.newaxis, np.newaxis], np.nan, values) if lost.any() else values
 

@@ -237,7 +237,7 @@ def infer_for(model: Any, x: Any, names: Names | None = None) -> FeatureSchema:
     if trained_on and (names is not None or schema.frame):
         _check_names(schema.names, trained_on, "features" if names is not None else "x")
     arrays = hasattr(owner, "n_features_in_") and not hasattr(owner, "feature_names_in_")
-    arrays &= list(getattr(owner, "feature_names_", ())) != list(schema.names)  # CatBoost's
+    arrays &= list(getattr(owner, "feature_names_", None) or ()) != list(schema.names)  # CatBoost's
     schema = FeatureSchema(
         tuple(replace(feature, allows_missing=True) for feature in schema.features),
         frame=schema.frame and (not arrays or _holds_objects(schema)),

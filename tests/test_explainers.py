@@ -398,7 +398,7 @@ def test_numbers_that_the_model_does_not_take_are_refused_with_the_rule():
         TabularExplainer(ensemble.RandomForestClassifier(5).fit(x, y), x[:10])
     )
     limit = scoring.predictor.schema.features[0].limit
-    assert limit == float(np.finfo(np.float32).max)
+    assert np.float32(limit) == np.finfo(np.float32).max
     rows = x[:2].copy()
     rows[1, 0] = 1e39
     with pytest.raises(RowsError, match="must lie between") as caught:

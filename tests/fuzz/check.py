@@ -141,7 +141,8 @@ class _Check:
             table = self.loaded.predictor.schema.encode(one)
         except RowsError as error:
             self.outcome.n_refused += 1
-            if answers and not self._is_unknown_gap(error):
+            told_why = all("2**53" in violation.rule for violation in error.violations)
+            if answers and not told_why and not self._is_unknown_gap(error):
                 rule = "; ".join(dict.fromkeys(v.rule for v in error.violations))
                 names = [v.column for v in error.violations]
                 self.outcome.add(Finding("refused row", rule, self._cells(one, names), row))
