@@ -96,7 +96,7 @@ def rich_image(images, tmp_path_factory):
     context = tmp_path_factory.mktemp("context")
     for name in (".dockerignore", "Dockerfile", "LICENSE", "README.md", "pyproject.toml"):
         shutil.copy(ROOT / name, context)
-    for name in ("requirements", "scoring", "service"):
+    for name in ("requirements", "scoring", "service", "shapserve"):
         shutil.copytree(ROOT / name, context / name)
     own.add_to(context)
     return images.build("rich", "--build-arg", f"EXTRAS={EXTRAS}", context=context)
