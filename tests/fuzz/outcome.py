@@ -6,7 +6,7 @@ import re
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-Result = Literal["right", "refused", "finding", "timeout", "died"]
+Result = Literal["right", "refused", "unsteady", "finding", "timeout", "died"]
 
 
 @dataclass(frozen=True)

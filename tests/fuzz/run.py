@@ -11,7 +11,7 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -74,7 +74,7 @@ def _work(pipe: Connection, small: bool) -> None:
 
 
 def outcomes(
-    seeds: range, jobs: int, limit: float = LIMIT_SECONDS, *, small: bool = False
+    seeds: Iterable[int], jobs: int, limit: float = LIMIT_SECONDS, *, small: bool = False
 ) -> Iterator[Outcome]:
     """Give the outcome of every seed, as they come.
 
