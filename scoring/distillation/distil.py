@@ -164,7 +164,7 @@ class _Trial:
         return by_row(candidate, self.measured, self.outputs, self.track, label)
 
     def miss(self, candidate: Kernel, values: NDArray[np.float64], error: float) -> float:
-        """What a tolerance judges: the error, or the additivity gap where that is larger."""
+        """The larger of error and additivity gap, which a tolerance judges."""
         return max(error, missed(candidate.base_values, values, self.outputs))
 
     def error(self, values: NDArray[np.float64]) -> float:

@@ -34,7 +34,7 @@ FEWEST_ROWS = 8
 """Rows from the whole domain whose values are added up, at least."""
 
 ADDS_UP = {False: 1e-6, True: 1e-4}
-"""How far they may miss, as a share of the largest answer; the larger in single precision."""
+"""Largest gap of these sums, as a share of the largest answer; the second in single precision."""
 
 MEASURED_SECONDS = 2.0
 """Where rows take long, fewer are measured."""

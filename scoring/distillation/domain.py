@@ -115,7 +115,7 @@ def _cast(value: Any, kind: type) -> Any:
 
 
 def _writes_none(feature: Feature, lists: Sequence[Vocabulary]) -> bool:
-    """Whether a missing value is None: as the encoders learnt it, where they did.
+    """The marker of a missing value, None or not: the encoders', where they learnt one.
 
     Raises
     ------
@@ -241,7 +241,7 @@ class _Asker:
     def takes(
         self, columns: Sequence[int], values: NDArray[np.float64], *, finite: bool
     ) -> NDArray[np.bool_]:
-        """Whether the model takes each value in its column; bool (n,).
+        """Ask whether the model takes each value in its column; bool (n,).
 
         Parameters
         ----------
@@ -272,7 +272,7 @@ class _Asker:
     def limits(
         self, columns: Sequence[int], sign: int, features: Sequence[Feature]
     ) -> NDArray[np.float64]:
-        """How far from zero each column's numbers may be on one side; float64 (n,).
+        """Find the largest distance from zero that each column takes on one side; float64 (n,).
 
         A model that refuses a number below all precisions refuses it for another reason than its
         size, which may be another row's none: such a column has its dtype's limit.

@@ -124,7 +124,7 @@ class _Check:
         try:
             explanation = self.loaded.explain_local(rows)
             labels = np.asarray(self.loaded.predict(rows)).tolist()
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001 whatever it is becomes a finding
             outcome.add(Finding("crash: score", first_line(error)))
             return
         for k, row in enumerate(accepted):
@@ -135,7 +135,7 @@ class _Check:
                 scored = self.loaded.score(self.loaded.predictor.schema.encode(rows))
                 sha256 = artifact_sha256(self.artifact)
                 check_served(self.loaded, sha256, self.artifact, rows, scored, outcome)
-            except Exception as error:  # noqa: BLE001
+            except Exception as error:  # noqa: BLE001 whatever it is becomes a finding
                 outcome.add(Finding("crash: served", first_line(error)))
 
     def _accepts(self, row: int, truth: Truth) -> bool:
@@ -152,7 +152,7 @@ class _Check:
                 names = [v.column for v in error.violations]
                 self.outcome.add(Finding("refused row", rule, self._cells(one, names), row))
             return False
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001 whatever it is becomes a finding
             self.outcome.add(Finding("crash: encode", first_line(error), (), row))
             return False
         for note in table.notes:
@@ -187,7 +187,7 @@ class _Check:
             self.loaded.predict(one)
         except ShapserveError:
             return False
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001 whatever it is becomes a finding
             text = f"{first_line(error)} where the model raises {refusal}"
             self._blame("crash: refused row", text, one, row, lambda r: not self._model_answers(r))
             return False

@@ -23,6 +23,9 @@ MOST_REFUSED = 0.15
 
 TRIED = [seed for seed in SEEDS if seed not in OPEN]
 
+MOST_UNSTEADY = 0.05
+"""The share whose model changes its mind with the block, so that nothing is held against it."""
+
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(10 * len(SEEDS) + 600)]
 
 
@@ -32,4 +35,5 @@ def test_random_pipelines_answer_what_their_models_answer():
     assert counts["groups"] == []
     assert counts["n_cases"] == len(TRIED)
     assert counts["results"].get("refused", 0) <= MOST_REFUSED * len(SEEDS)
+    assert counts["results"].get("unsteady", 0) <= MOST_UNSTEADY * len(SEEDS)
     assert len(counts["estimators"]) >= 12
